@@ -1,0 +1,1 @@
+"""The command line: it reads arguments, calls the tasks, and talks. Nothing heavy is imported before a verb runs."""

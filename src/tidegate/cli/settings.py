@@ -1,0 +1,83 @@
+"""From options to the tree of settings: first --config, then the options, then each --set."""
+
+import csv
+from typing import Any
+
+from tidegate.cli.options import ColumnOptions, ForecastOptions
+from tidegate.config import NETWORKS, Config, build_config, read_config, set_key
+from tidegate.errors import SettingsError, did_you_mean
+
+
+def forecast_config(options: ForecastOptions) -> Config:
+    """The settings of `train forecast`. Raises SettingsError that names the option or key."""
+    tree = _tree(options)
+    training = {"seed": options.seed, "max_epochs": options.max_epochs, "time_limit": options.time_limit}
+    training |= {"device": options.device, "loss": options.loss, "quantiles": numbers("--quantiles", options.quantiles)}
+    clean = None if options.clean is None else options.clean == "on"
+    _put(tree, "data", {"split": options.split, "clean": clean})
+    _put(tree, "training", training)
+    _put(tree, "network", {"name": options.network})
+    _apply(tree, options)
+    if "horizon" not in tree.get("data", {}):
+        raise SettingsError("The horizon is missing. Give --horizon N, the number of steps to forecast.")
+    return build_config(tree)
+
+
+def check_config(options: ColumnOptions) -> Config:
+    """The settings of `check`; without a horizon, one step."""
+    tree = _tree(options)
+    _apply(tree, options)
+    tree.setdefault("data", {}).setdefault("horizon", 1)
+    return build_config(tree)
+
+
+def names(option: str, text: str | None) -> list[str] | None:
+    """'a,b' as two names; a name with a comma in it stands in double quotes: '"a,b",c'. Raises SettingsError for an empty name."""
+    if text is None:
+        return None
+    found = [name.strip() for name in next(csv.reader([text], skipinitialspace=True), [])]
+    if not found or "" in found:
+        raise SettingsError(f"{option} {text!r} has an empty name. Give names separated by commas, such as {option} a,b.")
+    return found
+
+
+def numbers(option: str, text: str | None) -> list[float | int] | None:
+    """'24,168' as two numbers. Raises SettingsError for anything else."""
+    found = names(option, text)
+    if found is None:
+        return None
+    try:
+        return [int(item) if item.lstrip("+-").isdecimal() else float(item) for item in found]
+    except ValueError:
+        raise SettingsError(f"{option} {text!r}: expected numbers separated by commas.") from None
+
+
+def _tree(options: ColumnOptions) -> dict[str, Any]:
+    """The file's tree, with the options about columns put in."""
+    tree = read_config(options.config) if options.config else {}
+    columns = {name: names(f"--{name}", getattr(options, name)) for name in ("target", "past", "future", "static")}
+    columns |= {name: getattr(options, name) for name in ("time", "id", "layout", "horizon", "lookback", "time_format")}
+    _put(tree, "data", columns | {"season": numbers("--season", options.season), "frequency": options.freq})
+    return tree
+
+
+def _put(tree: dict[str, Any], section: str, values: dict[str, Any]) -> None:
+    """Put what was given into a section."""
+    given = {key: value for key, value in values.items() if value is not None}
+    if not given:
+        return
+    if not isinstance(tree.setdefault(section, {}), dict):
+        raise SettingsError(f"'{section}' in the settings file is a value; expected a section.")
+    tree[section].update(given)
+
+
+def _apply(tree: dict[str, Any], options: ColumnOptions) -> None:
+    """Each --set, and the default network's name where only its settings are given."""
+    for assignment in options.set or ():
+        set_key(tree, assignment)
+    network = tree.get("network")
+    if not isinstance(network, dict):
+        return
+    name = network.setdefault("name", NETWORKS[0])
+    if name not in NETWORKS:
+        raise SettingsError(f"Unknown network '{name}'.{did_you_mean(str(name), NETWORKS)}")

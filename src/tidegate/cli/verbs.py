@@ -1,0 +1,159 @@
+"""What each verb does: it calls a task and shows what came back. Imported when a verb runs."""
+
+import shlex
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from tidegate.cli.interrupt import interruptible
+from tidegate.cli.options import ColumnOptions, ForecastOptions
+from tidegate.cli.output import say, say_json
+from tidegate.cli.progress import Listener, Watch, listening
+from tidegate.cli.settings import check_config, forecast_config
+from tidegate.cli.show import print_scores
+
+DONE, STOPPED = 0, 130
+Work = Callable[[Listener, Callable[[], bool]], Any]
+"""Training: given a listener, and a function that says whether to stop."""
+
+
+def check(data: str, options: ColumnOptions, as_json: bool, quiet: bool) -> int:
+    """Show what is wrong or odd with a table; 1 if there are errors."""
+    from tidegate.cli.check import run
+
+    return run(data, check_config(options).data, as_json=as_json, quiet=quiet)
+
+
+def train_forecast(data: str, options: ForecastOptions, out: str | None, resume: bool, overwrite: bool, as_json: bool, quiet: bool) -> int:
+    """Train, score and keep a forecaster."""
+    config = forecast_config(options)
+    folder = Path(out) if out else default_folder(data)
+    from tidegate.tasks.forecast import train
+
+    def work(listen: Listener, interrupted: Callable[[], bool]) -> Any:
+        return train(data, config, folder, resume=resume, overwrite=overwrite, listen=listen, interrupted=interrupted)
+
+    return _train_and_show(
+        work, Watch(config.training.time_limit, config.training.max_steps), folder, "the same command with --resume", as_json, quiet
+    )
+
+
+def tune_forecast(
+    data: str,
+    options: ForecastOptions,
+    out: str | None,
+    trials: int,
+    storage: str | None,
+    trial_time_limit: float | None,
+    overwrite: bool,
+    as_json: bool,
+    quiet: bool,
+) -> int:
+    """Search for settings, then train, score and keep the best forecaster."""
+    config = forecast_config(options)
+    folder = Path(out) if out else default_folder(data)
+    from tidegate.tune import forecast as search
+
+    def work(listen: Listener, interrupted: Callable[[], bool]) -> Any:
+        limits = {"storage": storage, "trial_time_limit": trial_time_limit}
+        return search(data, config, folder, trials=trials, overwrite=overwrite, listen=listen, interrupted=interrupted, **limits)
+
+    saved = storage or str(folder.with_name(f"{folder.name}.study"))
+    return _train_and_show(work, Watch(None, config.training.max_steps), folder, "the same command", as_json, quiet, saved)
+
+
+def evaluate(run: str, data: str | None, origins: int | None, statistical: bool, as_json: bool, quiet: bool) -> int:
+    """Score a run beside the baselines."""
+    from tidegate.tasks.forecast import evaluate as score
+
+    found = score(Path(run), data, origins=origins, statistical=statistical)
+    if as_json:
+        say_json(found.to_json() | {"table": found.table})
+    elif not quiet:
+        for note in found.notes:
+            say(f"note: {note}")
+        print_scores(found.table, found.baselines, found.verdict)
+    return DONE
+
+
+def predict(run: str, data: str | None, future: str | None, out: str | None, refit: bool, as_json: bool, quiet: bool) -> int:
+    """Forecast from the end of the run's data, or of another table."""
+    from tidegate.tasks.forecast import predict as forecast
+
+    with listening(as_json or quiet) as listen:
+        frame = forecast(Path(run), data, future=future, out=out, refit=refit, listen=listen)
+    if as_json:
+        rows: Any = None if out else [{name: _cell(value) for name, value in row.items()} for row in frame.iter_rows(named=True)]
+        say_json({"task": "forecast", "out": out, "rows": len(frame), "columns": frame.columns, "forecast": rows})
+    elif out and not quiet:
+        say(f"{len(frame):,} rows in {out}")
+    elif not out:
+        zone = any(getattr(dtype, "time_zone", None) for dtype in frame.dtypes)
+        say(frame.write_csv(datetime_format="%Y-%m-%d %H:%M:%S%.f" + ("%:z" if zone else "")).rstrip("\n"))
+    return DONE
+
+
+def demo(out: str | None, as_json: bool, quiet: bool) -> int:
+    """The main job on the data that ships with the package."""
+    from tidegate.demo import demo_data
+    from tidegate.runs.folder import RunFolder
+    from tidegate.tasks.demo import demo_config, run_demo
+    from tidegate.tasks.forecast import train
+
+    folder, settings = Path(out) if out else Path("runs") / "demo", demo_config()
+    begun = RunFolder.resume(folder)
+
+    def work(listen: Listener, interrupted: Callable[[], bool]) -> Any:
+        if begun is not None and not begun.finished:
+            return train(demo_data(), settings, folder, resume=True, listen=listen, interrupted=interrupted)
+        return run_demo(folder, listen=listen, interrupted=interrupted)
+
+    return _train_and_show(
+        work, Watch(settings.training.time_limit, settings.training.max_steps), folder, "the same command", as_json, quiet
+    )
+
+
+def _train_and_show(work: Work, watch: Watch, folder: Path, again: str, as_json: bool, quiet: bool, saved: str | None = None) -> int:
+    """Train while it is shown and can be interrupted, then show what came of it; `saved`: where it is if not in `folder`."""
+    silent = as_json or quiet
+    with interruptible(silent) as interrupted, listening(silent, watch) as listen:
+        try:
+            summary = work(listen, interrupted)
+        except KeyboardInterrupt:
+            return _stopped(folder, saved or str(folder), again, as_json, quiet)
+    if summary.interrupted:
+        return _stopped(folder, saved or str(folder), again, as_json, quiet)
+    _show_summary(summary, as_json, quiet)
+    return DONE
+
+
+def default_folder(data: str) -> Path:
+    """Where a run goes without --out: runs/, and the table's name without its endings."""
+    return Path("runs") / (Path(data).resolve().name.split(".")[0] or "run")
+
+
+def _show_summary(summary: Any, as_json: bool, quiet: bool) -> None:
+    """What came of a training, where it lies, and what to type next."""
+    if as_json:
+        facts = {"task": "forecast", "run": str(summary.folder), "metrics": summary.metrics, "baselines": summary.baselines}
+        facts |= {} if summary.tuning is None else {"tuning": summary.tuning}
+        say_json(facts | {"verdict": summary.verdict, "seconds": summary.seconds, "notes": summary.notes, "table": summary.table})
+    elif not quiet:
+        print_scores(summary.table, summary.baselines, summary.verdict)
+        folder = shlex.quote(str(summary.folder))
+        say(f"\nreport    {summary.folder / 'report.html'}")
+        say(f"next      tidegate predict {folder} --out forecast.csv")
+        say(f"          tidegate evaluate {folder}")
+
+
+def _stopped(folder: Path, saved: str, again: str, as_json: bool, quiet: bool) -> int:
+    """Say that training was interrupted, and how to go on; `demo` and `tune` do so by themselves."""
+    if as_json:
+        say_json({"task": "forecast", "run": str(folder), "state": "interrupted"})
+    elif not quiet:
+        say(f"interrupted: what was done is saved in {saved}; {again} goes on")
+    return STOPPED
+
+
+def _cell(value: Any) -> Any:
+    return value.isoformat() if hasattr(value, "isoformat") else value

@@ -1,0 +1,1 @@
+"""From a table to windows: read, assemble, check, clean, split, scale."""

@@ -1,0 +1,50 @@
+"""The report as one HTML file: verdict first, no scripts, nothing loaded from anywhere."""
+
+import re
+
+from tidegate.evaluate.report import sections, tables
+from tidegate.evaluate.report.data import ReportData
+from tidegate.evaluate.report.markup import escape, flow
+from tidegate.evaluate.report.style import STYLE
+
+_SECTIONS = (
+    ("scores", "Scores", sections.scores),
+    ("training", "Training", sections.training),
+    ("forecasts", "Forecasts", sections.forecasts),
+    ("lead-times", "Error by lead time", sections.errors),
+    ("cleaning", "Cleaning", sections.cleaning),
+    ("attention", "Attention", sections.attention),
+    ("tuning", "Tuning", sections.tuning),
+    ("settings", "Notes and settings", sections.settings),
+)
+_SENTENCE_END = re.compile(r"(?<=[.!?])\s+(?=[^\s\d a-z])|(?<=[。！？])\s*")
+
+
+def render(report: ReportData) -> str:
+    """The whole document, UTF-8 text to be written as report.html. Every name in it is escaped; without a script or a link to
+    anything outside it opens offline, and a content policy in its head forbids loading."""
+    shown = [(key, title, body) for key, title, make in _SECTIONS if (body := make(report))]
+    links = "".join(f'<a href="#{key}">{title}</a>' for key, title, _ in shown)
+    facts = tables.definitions(dict(report.facts), "facts") if report.facts else ""
+    parts = [
+        '<!DOCTYPE html>\n<html lang="en"><head><meta charset="utf-8">',
+        '<meta name="viewport" content="width=device-width, initial-scale=1">',
+        "<meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; style-src 'unsafe-inline'\">",
+        f"<title>{escape(report.title)}</title><style>{STYLE}</style></head>\n<body><main>",
+        f'<header><p class="eyebrow">Tidegate report</p><h1>{escape(report.title)}</h1>{_verdict(report)}{facts}',
+        f'<nav aria-label="Sections">{links}</nav></header>',
+        *[f'\n<section id="{key}"><h2>{title}</h2>{body}</section>' for key, title, body in shown],
+        "\n<footer>Made by Tidegate. This page loads nothing from elsewhere.</footer></main></body></html>\n",
+    ]
+    return "".join(parts)
+
+
+def _verdict(report: ReportData) -> str:
+    """The verdict, its first sentence large, its colour by what it says."""
+    first, *rest = (
+        _SENTENCE_END.split(report.verdict.strip(), maxsplit=1) if report.verdict.strip() else ["There is no verdict: nothing was scored."]
+    )
+    style = {True: " good", False: " bad", None: ""}[report.beats]
+    name = f'<p class="eyebrow">{escape(report.model)}</p>' if report.model else ""
+    more = f"<p>{flow(rest[0])}</p>" if rest and rest[0] else ""
+    return f'<div class="verdict{style}" role="note" aria-label="Verdict">{name}<p class="first">{flow(first)}</p>{more}</div>'

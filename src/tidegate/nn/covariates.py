@@ -1,0 +1,32 @@
+"""Covariates as numbers that a network can take: numbers as they are, categories as embeddings, missing values said."""
+
+import torch
+from torch import Tensor, nn
+
+
+class CovariateUnit(nn.Module):
+    """[..., K] -> [..., E]. `kinds` has an entry a column: 0 for numbers, else how many categories there are.
+
+    A missing number becomes 0 (its training mean, where inputs are standardised), with an indicator column beside it where
+    `indicator` is set; a missing or unknown category has an embedding of its own.
+    """
+
+    def __init__(self, kinds: tuple[int, ...], indicator: bool) -> None:
+        super().__init__()
+        self.numbers = [column for column, categories in enumerate(kinds) if not categories]
+        self.categories = [column for column, categories in enumerate(kinds) if categories]
+        self.indicator = indicator
+        sizes = [kinds[column] for column in self.categories]
+        self.embeddings = nn.ModuleList(nn.Embedding(size + 1, min(8, size // 2 + 1)) for size in sizes)
+        self.features = len(self.numbers) * (1 + indicator) + sum(min(8, size // 2 + 1) for size in sizes)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Features of each step, in the order numbers, indicators, embeddings."""
+        numbers = x[..., self.numbers]
+        missing = numbers.isnan()
+        parts = [numbers.masked_fill(missing, 0.0)]
+        if self.indicator:
+            parts.append(missing.to(x.dtype))
+        for column, embedding in zip(self.categories, self.embeddings, strict=True):
+            parts.append(embedding((x[..., column] + 1.0).nan_to_num(0.0).long()))
+        return torch.cat(parts, -1)

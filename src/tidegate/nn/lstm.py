@@ -1,0 +1,62 @@
+"""The LSTM unit of the networks: stacked layers with the regularisation that suits them."""
+
+import torch
+from torch import Tensor, nn
+from torch.func import functional_call
+from torch.nn import functional
+
+from tidegate.nn.init import initialise_lstm
+from tidegate.nn.reference import State
+
+
+def locked_dropout(x_BTI: Tensor, rate: float) -> Tensor:
+    """Dropout with one mask for all steps of a sequence (Gal and Ghahramani 2016). [B, T, I] in and out."""
+    mask_B1I = functional.dropout(torch.ones_like(x_BTI[:, :1]), rate)
+    return x_BTI * mask_B1I
+
+
+class LSTMUnit(nn.Module):
+    """Stacked LSTM layers, [B, T, I] -> [B, T, H].
+
+    input_dropout, layer_dropout   one mask over time, on the inputs and between layers
+    recurrent_dropout              on the hidden state that goes to the next step, one mask over time. The mask is shared by the sequences
+                                   of a batch: it is then a mask on the columns of the recurrent weights, and the fused kernels still run
+    weight_drop                    on single recurrent weights, one mask over time (DropConnect; Merity et al. 2018)
+    """
+
+    def __init__(
+        self,
+        inputs: int,
+        hidden: int,
+        layers: int = 1,
+        input_dropout: float = 0.0,
+        layer_dropout: float = 0.0,
+        recurrent_dropout: float = 0.0,
+        weight_drop: float = 0.0,
+    ) -> None:
+        super().__init__()
+        self.layers = nn.ModuleList(nn.LSTM(hidden if layer else inputs, hidden, batch_first=True) for layer in range(layers))
+        self.input_dropout, self.layer_dropout = input_dropout, layer_dropout
+        self.recurrent_dropout, self.weight_drop = recurrent_dropout, weight_drop
+        for layer in self.layers:
+            assert isinstance(layer, nn.LSTM)
+            initialise_lstm(layer)
+
+    def forward(self, x_BTI: Tensor, state: list[State] | None = None) -> tuple[Tensor, list[State]]:
+        """All hidden states of the top layer and the last state of each layer; `state` as an earlier call returned it."""
+        last = []
+        for number, layer in enumerate(self.layers):
+            rate = self.layer_dropout if number else self.input_dropout
+            if self.training and rate:
+                x_BTI = locked_dropout(x_BTI, rate)
+            x_BTI, (h_1BH, c_1BH) = self._run(layer, x_BTI, state[number] if state else None)
+            last.append((h_1BH[0], c_1BH[0]))
+        return x_BTI, last
+
+    def _run(self, layer: nn.Module, x_BTI: Tensor, state: State | None) -> tuple[Tensor, State]:
+        given = None if state is None else (state[0][None], state[1][None])
+        if not (self.training and (self.recurrent_dropout or self.weight_drop)):
+            return layer(x_BTI, given)
+        weight = functional.dropout(layer.get_parameter("weight_hh_l0"), self.weight_drop)
+        weight = weight * functional.dropout(torch.ones_like(weight[:1]), self.recurrent_dropout)
+        return functional_call(layer, {"weight_hh_l0": weight}, (x_BTI, given))

@@ -1,0 +1,1 @@
+"""Run folders: files that keep a model usable, and nothing that knows what is in them."""

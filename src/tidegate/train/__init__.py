@@ -1,0 +1,1 @@
+"""The training loop and its parts: loss, optimiser, events. It knows nothing of tables."""

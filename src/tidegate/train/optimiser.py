@@ -1,0 +1,49 @@
+"""The optimiser and the path of its learning rate."""
+
+import math
+
+import torch
+from torch import nn
+
+from tidegate.config import TrainingSettings
+
+
+def build_optimiser(network: nn.Module, settings: TrainingSettings) -> torch.optim.Optimizer:
+    """Adam (Kingma and Ba 2015) or AdamW (Loshchilov and Hutter 2019); weight decay on matrices only, not on biases."""
+    matrices = [weight for weight in network.parameters() if weight.requires_grad and weight.ndim > 1]
+    vectors = [weight for weight in network.parameters() if weight.requires_grad and weight.ndim <= 1]
+    groups = [{"params": matrices, "weight_decay": settings.weight_decay}, {"params": vectors, "weight_decay": 0.0}]
+    kind = torch.optim.AdamW if settings.optimiser == "adamw" else torch.optim.Adam
+    return kind(groups, lr=first_rate(settings))
+
+
+def first_rate(settings: TrainingSettings) -> float:
+    """The settings' learning rate; 'auto' is found before training begins."""
+    assert settings.learning_rate != "auto", "the finder comes first"
+    return settings.learning_rate
+
+
+def learning_rate(settings: TrainingSettings, done: float, plateaus: int) -> float:
+    """The rate when the fraction `done` of the budget is used up: constant; half a cosine down to zero (Loshchilov and Hutter 2017);
+    or halved after each plateau."""
+    first = first_rate(settings)
+    if settings.schedule == "cosine":
+        return first * 0.5 * (1.0 + math.cos(math.pi * min(1.0, done)))
+    if settings.schedule == "plateau":
+        return first * 0.5**plateaus
+    return first
+
+
+def optimiser_tensors(optimiser: torch.optim.Optimizer) -> dict[str, torch.Tensor]:
+    """The optimiser's state as named tensors: 'NUMBER.KEY'."""
+    state = optimiser.state_dict()["state"]
+    return {f"{number}.{key}": value for number, entry in state.items() for key, value in entry.items()}
+
+
+def restore_optimiser(optimiser: torch.optim.Optimizer, tensors: dict[str, torch.Tensor]) -> None:
+    """The inverse of `optimiser_tensors`."""
+    state: dict[int, dict[str, torch.Tensor]] = {}
+    for name, value in tensors.items():
+        number, key = name.split(".", 1)
+        state.setdefault(int(number), {})[key] = value.clone()  # the optimiser goes on in place
+    optimiser.load_state_dict({"state": state, "param_groups": optimiser.state_dict()["param_groups"]})

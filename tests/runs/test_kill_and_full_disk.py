@@ -2,7 +2,6 @@
 
 import random
 import shutil
-import signal
 import subprocess
 import sys
 import time
@@ -39,14 +38,15 @@ def look(path: Path) -> None:
 def test_a_reader_never_sees_half_a_file(tmp_path: Path) -> None:
     path, chance = tmp_path / "run", random.Random(0)
     for _ in range(8):
-        process = subprocess.Popen([sys.executable, "-c", WRITER, str(path)], stdout=subprocess.PIPE, stderr=subprocess.PIPE)
-        assert process.stdout is not None
-        assert process.stdout.readline() == b"ready\n"
-        until = time.monotonic() + chance.uniform(0.0, 0.25)
-        while time.monotonic() < until:
-            look(path)
-        process.send_signal(signal.SIGKILL)
-        process.communicate()
+        with subprocess.Popen([sys.executable, "-c", WRITER, str(path)], stdout=subprocess.PIPE) as process:
+            try:
+                assert process.stdout is not None
+                assert process.stdout.readline() == b"ready\n"
+                until = time.monotonic() + chance.uniform(0.0, 0.25)
+                while time.monotonic() < until:
+                    look(path)
+            finally:
+                process.kill()
         look(path)
         assert RunFolder.resume(path) is not None
         assert not list(path.rglob("*.tmp"))

@@ -47,7 +47,8 @@ def append_line(path: Path, line: str) -> None:
 
 def read_lines(path: Path) -> list[str]:
     """The whole lines of a file; a last one without its end is left out."""
-    return path.read_bytes()[: _end_of_lines(path)].decode().splitlines()
+    content = path.read_bytes()  # read once: a writer may be at work
+    return content[: content.rfind(b"\n") + 1].decode().split("\n")[:-1]
 
 
 def remove_temporaries(folder: Path) -> None:

@@ -128,6 +128,21 @@ def test_no_such_file(refused: Refused, tmp_path: Path) -> None:
     assert "No such file" in said and "Did you mean" in said and "load.csv" in said
 
 
+@pytest.mark.parametrize("verb", [["check"], ["train", "forecast"]])
+def test_paths_that_cannot_be(refused: Refused, tmp_path: Path, verb: list[str]) -> None:
+    (tmp_path / "load.csv").write_text(GOOD)
+    assert "load.csv is a file, not a folder" in refused(*verb, "@/load.csv/x.csv", "--horizon", "6")
+    assert "File name too long" in refused(*verb, f"@/{'a' * 300}", "--horizon", "6")
+
+
+def test_parquet_files_that_do_not_fit_together(refused: Refused, tmp_path: Path) -> None:
+    (tmp_path / "parts").mkdir()
+    one_series(60).write_parquet(tmp_path / "parts" / "a.parquet")
+    one_series(60).with_columns(pl.col("y").cast(pl.String)).write_parquet(tmp_path / "parts" / "b.parquet")
+    said = refused("check", "@/parts", "--horizon", "6")
+    assert "b.parquet, column 'y' holds String, but in a.parquet" in said and "expected one type" in said
+
+
 def test_errors_as_json(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
     (tmp_path / "load.csv").write_text("")
     words = ["train", "forecast", str(tmp_path / "load.csv"), "--horizon", "6", "--json"]

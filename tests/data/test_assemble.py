@@ -212,6 +212,45 @@ def test_channels_by_role_and_categories() -> None:
     assert found.facts.missing == {"y": 0, "n": 2, "c": 1, "b": 1}
 
 
+def test_text_is_numbers_if_all_of_it_reads_as_such_and_categories_are_said() -> None:
+    frame = pl.DataFrame(
+        {
+            "ds": times_of("day", 4),
+            "y": ["1", "2", "3", "4"],
+            "numbers": ["0.12", " -3", "NA", "1e2"],
+            "padded": ["0900", "0901", "1000", "1100"],
+            "words": ["101", "101", "10A", "10A"],
+            "chosen": pl.Series(["1", "2", "1", "2"], dtype=pl.Categorical),
+            "none": pl.Series([None] * 4, dtype=pl.String),
+        }
+    )
+    found = run(frame, past=["numbers", "padded", "words", "chosen", "none"])
+    kinds = {channel.name: channel.categories for channel in found.sequences.channels}
+    assert kinds == {
+        "y": None,
+        "numbers": None,
+        "padded": ("0900", "0901", "1000", "1100"),
+        "words": ("101", "10A"),
+        "chosen": ("1", "2"),
+        "none": None,
+    }
+    np.testing.assert_array_equal(found.sequences.values[:, 1], np.array([0.12, -3, np.nan, 100], dtype=np.float32))
+    notes = [note for note in found.notes if "category" in note]
+    assert notes == [
+        "column 'padded': category with 4 values",
+        "column 'words': category with 2 values",
+        "column 'chosen': category with 2 values",
+    ]
+    assert run(frame, static=["none"], like=found.sequences).sequences.static_channels[0].categories is None
+
+
+def test_a_star_is_a_name_like_others() -> None:
+    frame = pl.DataFrame({"ds": times_of("day", 3), "*": [1.0, 2.0, 3.0], "y": [4.0, 5.0, 6.0]})
+    assert run(frame, target=["*"]).sequences.values.tolist() == [[1], [2], [3]]
+    assert run(frame, past=["*"]).sequences.values.tolist() == [[4, 1], [5, 2], [6, 3]]
+    assert run(frame, layout="wide", time="ds").sequences.ids == ("*", "y")
+
+
 def test_rows_without_target_at_the_end_are_the_future() -> None:
     frame = pl.DataFrame(
         {
@@ -275,6 +314,7 @@ def test_the_order_of_day_and_month_is_kept_for_new_data() -> None:
         (["20200131", "20200229", "20200331"], "2020-01-31", "monthly (month ends)"),
         (["2020-01-01", "2020-01-01 12:00:00", "2020-01-02"], "2020-01-01 00:00:00", "every 12 h"),
         (["2020-01-01 00:00:00.250", "2020-01-01 00:00:00.500"], "2020-01-01 00:00:00.250000", "250 ms"),
+        (["2020010122", "2020010123", "2020010200"], "2020-01-01 22:00:00", "hourly"),
         (["01.02.2020", "02.02.2020"], "2020-02-01", "daily"),
     ],
 )
@@ -292,6 +332,10 @@ def test_times_as_text(tmp_path: Path, texts: list[str], first: str, frequency: 
         ([1990, 1991, 1993], {"frequency": "y"}, "1990", "numbered steps, yearly"),
         ([20200101, 20200201, 20200301], {}, "2020-01-01", "monthly"),
         ([202011, 202012, 202101], {}, "2020-11-01", "monthly"),
+        ([2020010122, 2020010123, 2020010200], {}, "2020-01-01 22:00:00", "hourly"),
+        ([202001012345, 202001020000], {}, "2020-01-01 23:45:00", "15 min"),
+        ([20200101235958, 20200101235959, 20200102000000], {}, "2020-01-01 23:59:58", "1 s"),
+        ([2020010122, 2020010123, 2020010124], {}, "2020010122", "every step"),
         ([0, 3600, 7200], {"time_format": "unix"}, "1970-01-01 00:00:00", "hourly"),
         ([5, 10, 20], {}, "5", "every 5 steps"),
         ([1.0, 2.0, 3.0], {}, "1", "every step"),

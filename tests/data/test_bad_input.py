@@ -40,6 +40,12 @@ def test_no_such_file(tmp_path: Path) -> None:
         read_table(tmp_path / "laod.csv")
     with pytest.raises(DataError, match="No such file"):
         read_table(tmp_path / "none" / "a.csv")
+    with pytest.raises(DataError, match=r"No such file: .*x\.csv\. .*load\.csv is a file, not a folder"):
+        read_table(tmp_path / "load.csv" / "more" / "x.csv")
+    with pytest.raises(DataError, match="name too long"):
+        read_table(tmp_path / ("a" * 300))
+    with pytest.raises(DataError, match="~nobody-of-that-name.* cannot be read"):
+        read_table("~nobody-of-that-name/a.csv")
 
 
 @pytest.mark.parametrize(
@@ -55,6 +61,8 @@ def test_no_such_file(tmp_path: Path) -> None:
         ("a.csv", b"\x89PNG\r\n\x1a\n\0\0", "binary file"),
         ("a.xlsx", b"PK\x03\x04rest", "Excel workbook; save the sheet as CSV"),
         ("a.csv", "ds,température\n2020-01-01,1\n".encode("latin-1"), "neither UTF-8 nor GB18030 .line 1, byte 0xe9.*save it as UTF-8"),
+        ("a.csv", "Datum;Größe\n2020-01-01;1\n".encode("latin-1"), "neither UTF-8 nor GB18030 .line 1, byte 0xf6.*save it as UTF-8"),
+        ("a.csv", "ds,créées\n2020-01-01,1\n".encode("latin-1"), "neither UTF-8 nor GB18030"),
         ("a.csv", b"ds,y\n2020-01-01,\xff\xff\n", "neither UTF-8 nor GB18030 .line 2"),
         ("a.csv.gz", gzip.compress(GOOD.encode())[:-12], "damaged gzip file"),
         ("a.parquet", b"PAR1 and no more", "damaged Parquet file"),
@@ -138,6 +146,11 @@ def test_things_that_are_no_frame(thing: object) -> None:
             "ds,y\n2020-01-01 00:00,1\n2020-01-01 01:00,2\n2020-01-01 02:00,2\n2020-01-01 02:17,2\n",
             {},
             r"row 4, column 'ds': the time 2020-01-01 02:17:00 is off the grid \(hourly\)",
+        ),
+        (
+            "ds,y\n" + "".join(f"2020-03-{day}T00:00:00+0{1 if day < 30 else 2}:00,1\n" for day in range(20, 32)),
+            {},
+            r"row 11, .*off the grid \(daily, UTC\).*daylight saving: .*Write local dates alone",
         ),
         ("ds,y\n2020-01-01,1\n2020-01-02,2\n", {"frequency": "h"}, "expected a frequency of days or longer"),
         ("ds,y\n2020-01-01,1\n2020-01-02,2\n", {"frequency": "5"}, "5 whole steps"),

@@ -148,6 +148,40 @@ def test_sentinels_are_found_and_are_no_outliers() -> None:
     assert "outliers" not in codes(report)
 
 
+def test_sentinels_that_come_after_the_training_part_are_said_with_the_cure() -> None:
+    report = look(frame(y=changed(wave(), [400, 450], -999)))
+    finding = only(report, "late-sentinel")
+    assert (finding.level, finding.count, finding.where) == ("warning", 2, "y")
+    assert "--set data.sentinels=[-999]" in finding.message and "sentinel" not in codes(report)
+    assert "late-sentinel" not in codes(look(frame(y=changed(wave(), [40, 450], -999))))
+    named = look(frame(y=changed(wave(), [400, 450], -999)), sentinels=(-999.0,))
+    assert "late-sentinel" not in codes(named) and only(named, "sentinel").count == 2
+    other = frame(y=changed(wave(), [400, 450], -999), x=changed(wave(), [4, 50], -9999.0))
+    assert "[-9999,-999]" in only(look(other, past=("x",)), "late-sentinel").message
+    assert "late-sentinel" in codes(look(frame(y=changed(wave(), [300, 310], -999)), split="60/20/20"))
+
+
+def test_known_covariates_have_sentinels_but_no_outliers() -> None:
+    report = look(frame(x=changed(changed(wave(seed=1), [5, 6, 200], -999), 300, 900.0)), future=("x",))
+    assert "Cleaning takes it as missing" in only(report, "sentinel").message
+    assert "outliers" not in codes(report)
+
+
+def test_many_outliers_are_a_warning_with_the_cure() -> None:
+    days = pl.Series([datetime(2018, 1, 1) + timedelta(days=day) for day in range(1000)])
+    y = np.round(100 + np.random.default_rng(0).normal(0, 1, 1000), 2)
+    ends = (days.dt.month_end() == days).to_numpy()
+    finding = only(look(pl.DataFrame({"ds": days, "y": np.where(ends, 2 * y, y)})), "outliers")
+    assert (finding.level, finding.count) == ("warning", int(ends.sum()))
+    assert "--clean off" in finding.message and "--season" in finding.message
+    assert only(look(frame(y=changed(wave(), 200, 900.0))), "outliers").level == "note"
+
+
+def test_a_single_cell_is_an_outlier_and_no_code() -> None:
+    report = look(frame(y=changed(wave(), 200, 9999.0)))
+    assert only(report, "outliers").count == 1 and "sentinel" not in codes(report)
+
+
 def test_an_extreme_that_repeats_may_be_a_sentinel() -> None:
     finding = only(look(frame(y=changed(wave(), [5, 60, 200], 1234.5))), "maybe-sentinel")
     assert finding.count == 3
@@ -217,6 +251,50 @@ def test_a_text_covariate_is_a_category() -> None:
     assert (only(report, "category").count, report.ok) == (2, True)
 
 
+def test_text_is_what_training_takes_it_for(tmp_path: Path) -> None:
+    texts = [f"{value:.2f}" for value in wave(seed=1)]
+    assert "category" not in codes(look(frame(x=texts), past=("x",)))
+    padded = look(frame(x=[f"{9 + step % 5:04d}" for step in range(480)]), past=("x",))
+    assert only(padded, "category").count == 5 and padded.ok
+    few = look(frame(x=[*["101"] * 240, *["10A"] * 240]), past=("x",))
+    assert only(few, "category").count == 2 and few.ok
+    chosen = look(frame(x=pl.Series(["1", "2"] * 240, dtype=pl.Categorical)), past=("x",))
+    assert only(chosen, "category").count == 2
+    mixed = look(frame(x=[*texts[:-1], "oops"]), past=("x",))
+    assert only(mixed, "text").level == "error"
+
+
+def test_rows_of_the_future_miss_no_target() -> None:
+    data = frame(y=changed(wave(), slice(450, None), np.nan), x=wave(seed=1))
+    assert "missing" not in codes(look(data, future=("x",)))
+    assert only(look(data, past=("x",)), "missing").count == 30
+    inner = look(data.with_columns(y=pl.Series(changed(data["y"].to_numpy(), 5, np.nan))), future=("x",))
+    assert only(inner, "missing").count == 1
+    assert only(look(data.with_columns(x=pl.Series(changed(wave(), 470, np.nan))), future=("x",)), "missing").where == "x"
+
+
+def test_the_target_is_not_guessed_to_be_the_time() -> None:
+    report = look(pl.DataFrame({"y": range(480), "x": wave(seed=1)}))
+    assert (report.facts["time"], report.facts["targets"]) == (None, ["y"])
+    assert look(pl.DataFrame({"n": range(480), "y": wave()})).facts["time"] == "n"
+    assert look(pl.DataFrame({"unique_id": range(480), "y": wave()})).facts["id"] == "unique_id"
+
+
+def test_a_nameless_index_of_dates_is_taken_for_the_time(tmp_path: Path) -> None:
+    file = tmp_path / "index.csv"
+    file.write_text("".join([",y\n", *(f"{time:%Y-%m-%d %H:%M},{value}\n" for time, value in zip(hours(480), wave(), strict=True))]))
+    report = look(file)
+    assert (report.facts["time"], report.facts["frequency"]) == ("column_1", "hourly")
+    assert "--time column_1" in only(report, "guessed-time").message
+    assert look(file, time="column_1").findings == ()
+
+
+def test_offsets_that_follow_daylight_saving_are_named() -> None:
+    texts = [f"2020-03-{day}T00:00:00+0{1 if day < 30 else 2}:00" for day in range(10, 32)]
+    finding = only(look(pl.DataFrame({"ds": texts, "y": wave(22)}), horizon=1), "off-grid")
+    assert "daylight saving" in finding.message and "local dates" in finding.message
+
+
 def test_times_that_cannot_be_read_are_an_error_with_rows() -> None:
     texts = [f"{time:%Y-%m-%d %H:%M}" for time in hours(480)]
     texts[8] = "yesterday"
@@ -236,6 +314,7 @@ def test_times_off_the_grid_are_an_error() -> None:
     times[20] += timedelta(minutes=7)
     finding = only(look(frame(ds=times)), "off-grid")
     assert (finding.level, finding.count, finding.examples) == ("error", 1, ("row 21: 2020-01-01 20:07:00",))
+    assert "daylight saving" not in finding.message
 
 
 def test_rows_without_a_series_are_an_error() -> None:

@@ -247,8 +247,7 @@ def test_a_regular_peak_is_no_outlier() -> None:
 def test_short_runs_of_sentinels_are_replaced_and_long_ones_become_missing(length: int, replaced: bool) -> None:
     values = np.arange(100, dtype=np.float32)
     values[30 : 30 + length] = -200
-    rule = CleanRule.fit(values)
-    assert rule.sentinels == (-200.0,)
+    rule = CleanRule.fit(values, sentinels=(-200.0,))
     cleaned, changes = clean_series(values, rule)
     assert len(changes) == length
     assert (changes.reason == SENTINEL).all()
@@ -300,7 +299,15 @@ def test_the_rule_sees_the_training_part_only() -> None:
         (np.arange(100.0), ()),
         (np.arange(1000.0), ()),
         (np.r_[np.linspace(0, 90, 90), 99.0, 99.0, 99.0], ()),
-        (np.r_[np.linspace(0, 2, 90), 99.9], (99.9,)),
+        (np.r_[np.linspace(0, 2, 90), 99.9, 99.9, 99.9], (99.9,)),
+        (np.r_[np.linspace(0, 2, 90), 99.9, 99.9], ()),
+        (np.r_[np.linspace(10, 30, 90), 99.0], ()),
+        (np.r_[np.linspace(-40, 10, 90), -99.0], ()),
+        (np.r_[np.linspace(-40, 10, 90), -99.0, -99.0, -99.0], (-99.0,)),
+        (np.r_[np.linspace(0, 500, 90), 9999.0], ()),
+        (np.r_[np.linspace(0, 500, 90), 9999.0, 9999.0], (9999.0,)),
+        (np.r_[np.linspace(0, 50, 90), -200.0], ()),
+        (np.r_[np.linspace(0, 50, 90), 1e30], (1e30,)),
         (np.full(20, -999.0), ()),
         (np.full(20, np.nan), ()),
         (np.zeros(0), ()),
@@ -312,8 +319,8 @@ def test_sentinels_are_codes_that_stand_apart(values: np.ndarray, expected: tupl
 
 
 def test_a_sentinel_is_found_in_float32() -> None:
-    values = np.r_[np.linspace(0, 2, 90), 99.9].astype(np.float32)
-    assert clean_series(values, CleanRule.fit(values))[0][-1] == values[-2]
+    values = np.r_[np.linspace(0, 2, 90), 99.9, 99.9, 99.9].astype(np.float32)
+    assert clean_series(values, CleanRule.fit(values))[0][-1] == values[-4]
 
 
 def test_json_there_and_back() -> None:

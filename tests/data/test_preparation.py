@@ -153,9 +153,37 @@ def test_given_sentinels_and_categories() -> None:
     arrays[0][5, 0], arrays[0][7, 2] = 77.0, 500.0
     sequences = panel(arrays, ("target", "past", "future"), categories={1: ("a", "b", "c")})
     prepared, _ = prepare(sequences, SETTINGS.model_copy(update={"sentinels": (77.0,)}))
-    assert set(prepared.preparation.rules) == {0}, "categories and what is known ahead are not cleaned"
+    assert set(prepared.preparation.rules) == {0, 2}, "categories are not cleaned"
+    assert not prepared.preparation.rules[2].tested and 7 not in prepared.record.row, "what is known ahead has no outliers"
     assert prepared.preparation.rules[0].sentinels == (77.0,)
     assert np.isnan(prepared.observed_targets()[5, 0])
+
+
+def test_sentinels_among_what_is_known_ahead_are_missing_in_every_window() -> None:
+    random = np.random.default_rng(0)
+    values = random.normal(20, 3, (300, 3)).round(1)
+    values[[30, 31, 150, 152, 280], 2] = -999.0
+    values[200, 2] = 500.0
+    sequences = panel([values], ("target", "past", "future"))
+    prepared, parts = prepare(sequences)
+    assert prepared.preparation.rules[2].sentinels == (-999.0,)
+    assert prepared.scaler.shift[0, 2] == pytest.approx(20, abs=1) and prepared.scaler.scale[0, 2] == pytest.approx(3, abs=1)
+    windows = Windows(prepared, 24, 6, ())
+    for origin in (40, 149, 151, 155):
+        known = windows.batch(np.array([0]), np.array([origin])).known_BTK[0, :, 0]
+        np.testing.assert_array_equal(np.isnan(known), values[origin - 24 : origin + 6, 2] == -999)
+        again = windows.at(np.array([0]), np.array([origin])).batch(0, 1).known_BTK[0, :, 0]
+        np.testing.assert_array_equal(known, again)
+    late = windows.at(np.array([0]), np.array([280])).batch(0, 1).known_BTK[0, :, 0]
+    assert np.isnan(late).nonzero()[0].tolist() == [24]
+    tree = json.loads(json.dumps(prepared.preparation.to_json()))
+    again = type(prepared.preparation).from_json(tree).apply(sequences, parts.train)
+    np.testing.assert_array_equal(again.record.replacement, prepared.record.replacement)
+
+
+def test_known_channels_without_sentinels_have_no_rule() -> None:
+    sequences = panel([np.random.default_rng(0).normal(0, 1, (200, 2))], ("target", "future"))
+    assert set(prepare(sequences)[0].preparation.rules) == {0}
 
 
 def test_json_there_and_back() -> None:

@@ -2,6 +2,8 @@
 
 import datetime
 import gzip
+import os
+import threading
 from pathlib import Path
 
 import numpy as np
@@ -44,6 +46,13 @@ def test_encodings_and_delimiters(tmp_path: Path, encoding: str, separator: str)
     assert ("GB18030" in table.notes) == (encoding == "gb18030")
     assert ("UTF-8 with byte order mark" in table.notes) == (encoding == "utf-8-sig")
     assert any("delimiter" in note for note in table.notes) == (separator != ",")
+
+
+@pytest.mark.parametrize("header", ["时间,销量", "日期,值", "ds,电力需求（兆瓦）", "ds,温度℃", "鄞州,杭州"])
+def test_a_short_chinese_header_is_recognised(tmp_path: Path, header: str) -> None:
+    table = write(tmp_path / "a.csv", f"{header}\n1,2\n".encode("gb18030"))
+    assert ",".join(table.columns) == header
+    assert "GB18030" in table.notes
 
 
 def test_gzip_and_line_ends(tmp_path: Path) -> None:
@@ -129,6 +138,150 @@ def test_hive_partitions_become_columns(tmp_path: Path) -> None:
     assert "2 Parquet files, Hive partitions" in table.notes
 
 
+def write_parts(folder: Path, *frames: pl.DataFrame) -> Path:
+    folder.mkdir()
+    for number, frame in enumerate(frames):
+        frame.write_parquet(folder / f"{number}.parquet")
+    return folder
+
+
+DAY, NOON = datetime.date(2020, 1, 1), datetime.datetime(2020, 1, 2, 12)
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "dtype"),
+    [
+        (pl.Series([1, 2]), pl.Series([1.5, 2.7]), pl.Float64),
+        (pl.Series([None, None]), pl.Series([1.5, 2.7]), pl.Float64),
+        (pl.Series([None, None]), pl.Series(["a", "b"]), pl.String),
+        (pl.Series([1, 2], dtype=pl.Int32), pl.Series([2**40, 3]), pl.Int64),
+        (pl.Series([DAY]), pl.Series([NOON]), pl.Datetime("us")),
+        (pl.Series([NOON], dtype=pl.Datetime("ms")), pl.Series([NOON]), pl.Datetime("us")),
+        (pl.Series(["a", "b"], dtype=pl.Categorical), pl.Series(["c"]), pl.String),
+    ],
+)
+def test_parquet_files_of_different_types_get_one_that_holds_all(
+    tmp_path: Path, first: pl.Series, second: pl.Series, dtype: pl.DataType
+) -> None:
+    for number, (one, other) in enumerate([(first, second), (second, first)]):
+        table = read_table(write_parts(tmp_path / str(number), one.to_frame("y"), other.to_frame("y")))
+        assert table.schema["y"] == dtype
+        expected = pl.concat([one.cast(dtype), other.cast(dtype)]).to_list()
+        assert table.frame()["y"].to_list() == expected
+        assert pl.concat(table.chunks(["y"]))["y"].to_list() == expected
+
+
+@pytest.mark.parametrize("other", [["a", "b"], [True, False], [DAY, DAY]])
+def test_parquet_files_without_a_common_type_are_refused_by_name(tmp_path: Path, other: list[object]) -> None:
+    folder = write_parts(tmp_path / "parts", pl.DataFrame({"y": [1.0, 2.0]}), pl.DataFrame({"y": other}))
+    with pytest.raises(DataError, match=r"1\.parquet, column 'y' holds \w+, but in 0\.parquet it holds Float64; expected one type"):
+        read_table(folder)
+
+
+def test_a_column_of_some_parquet_files_is_missing_in_the_others(tmp_path: Path) -> None:
+    table = read_table(write_parts(tmp_path / "parts", pl.DataFrame({"y": [1.0]}), pl.DataFrame({"y": [2.0], "x": [3.0]})))
+    assert table.frame(["y", "x"]).rows() == [(1.0, None), (2.0, 3.0)]
+    assert "column 'x' is in 1 of 2 files, and missing in the others" in table.notes
+
+
+def test_a_parquet_file_without_rows_has_no_say_in_types(tmp_path: Path) -> None:
+    table = read_table(write_parts(tmp_path / "parts", pl.DataFrame({"y": ["a"]}).clear(), pl.DataFrame({"y": [2.0]})))
+    assert table.frame().rows() == [(2.0,)]
+
+
+def test_a_parquet_file_that_fails_on_the_way_is_an_error_with_its_name(tmp_path: Path) -> None:
+    part = pl.DataFrame({"y": ["a"]}).lazy().select(pl.col("y").cast(pl.Int64))
+    table = Table("a.parquet", "file", ((part, 1),), {"y": pl.Int64()}, on_disk=True)
+    for read in (table.frame, lambda: list(table.chunks(["y"]))):
+        with pytest.raises(DataError, match=r"a\.parquet cannot be read to its end"):
+            read()
+
+
+@pytest.mark.parametrize(
+    ("keys", "values"),
+    [
+        (["2020-01-01", "2020-01-02"], [DAY, datetime.date(2020, 1, 2)]),
+        (["01", "02"], ["01", "02"]),
+        (["1", "-2"], [1, -2]),
+        (["1", "b"], ["1", "b"]),
+        (["0", "__HIVE_DEFAULT_PARTITION__"], [0, None]),
+    ],
+)
+def test_hive_keys_by_their_look(tmp_path: Path, keys: list[str], values: list[object]) -> None:
+    for key in keys:
+        (tmp_path / f"key={key}").mkdir()
+        pl.DataFrame({"y": [1.0]}).write_parquet(tmp_path / f"key={key}" / "a.parquet")
+    assert sorted(read_table(tmp_path).frame()["key"].to_list(), key=str) == sorted(values, key=str)
+
+
+def test_nameless_columns(tmp_path: Path) -> None:
+    table = write(tmp_path / "a.csv", pd.DataFrame({"y": [5, 6]}, index=pd.date_range("2020-01-01", periods=2)).to_csv())
+    assert table.frame().rows() == [("2020-01-01", 5), ("2020-01-02", 6)]
+    assert table.columns == ["column_1", "y"] and "column 1 has no name and is called 'column_1'" in table.notes
+    table = write(tmp_path / "b.csv", pd.DataFrame({"ds": ["2020-01-01", "2020-01-02"], "y": [5, 6]}).to_csv())
+    assert table.columns == ["ds", "y"] and "column 1, which has no name and numbers the rows, is left out" in table.notes
+    assert write(tmp_path / "c.csv", "y,,column_2\n1,a,2\n").columns == ["y", "column_2_", "column_2"]
+    (tmp_path / "d.csv").write_text(",1,2\n0,5,6\n1,7,8\n")
+    assert read_table(tmp_path / "d.csv", layout="rows").frame()["unique_id"].to_list() == ["0", "0", "1", "1"]
+
+
+def test_rows_of_delimiters_are_missing_values_except_at_the_end(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    text = 'a,b\r\n1,2\r\n,\r\n\r\n"3",4\r\n,\r\n\r\n'
+    for size in range(1, 40):
+        monkeypatch.setattr(delimited, "_BLOCK", size)
+        table = write(tmp_path / "a.csv", text)
+        assert table.frame().rows() == [(1, 2), (None, None), (3, 4)]
+        assert "3 empty lines skipped" in table.notes
+
+
+def test_old_line_ends_and_a_line_that_names_the_delimiter(tmp_path: Path) -> None:
+    assert write(tmp_path / "a.csv", "ds,y\r2020-01-01,1\r2020-01-02,2\r").frame().rows() == [("2020-01-01", 1), ("2020-01-02", 2)]
+    for first in ("sep=;\n", '"sep=;"\r\n', "SEP=;\r\n\r\n"):
+        assert write(tmp_path / "b.csv", first + "a;b,c\n1;2\n").frame().rows() == [(1, 2)]
+
+
+def test_names_that_polars_takes_for_all_columns_or_a_pattern(tmp_path: Path) -> None:
+    frame = pl.DataFrame({"ds": [1, 2, 3], "*": [4, 5, 6], "y": [7, 8, 9]})
+    (tmp_path / "many").mkdir()
+    for path in (tmp_path / "a.parquet", tmp_path / "many" / "a.parquet"):
+        frame.write_parquet(path)
+    for table in (read_table(tmp_path / "a.parquet"), read_table(tmp_path / "many"), write(tmp_path / "a.csv", frame.write_csv())):
+        assert table.frame(["*"]).equals(frame.select(pl.nth(1)))
+        assert pl.concat(table.chunks(["*", "ds"])).columns == ["*", "ds"]
+    for bad in (frame.rename({"*": "^y$"}), frame.rename({"*": "^y$"}).to_pandas()):
+        with pytest.raises(DataError, match="data frame has a column named .*which reads as a pattern for names. Rename it, such as 'y'"):
+            read_table(bad)
+    with pytest.raises(DataError, match=r"b\.csv has a column named"):
+        write(tmp_path / "b.csv", "^y$,x\n1,2\n")
+
+
+def pipe(data: bytes) -> tuple[str, threading.Thread]:
+    """The path of a pipe that gets the data."""
+    source, sink = os.pipe()
+
+    def fill() -> None:
+        with os.fdopen(sink, "wb") as file:
+            file.write(data)
+
+    thread = threading.Thread(target=fill)
+    thread.start()
+    return f"/dev/fd/{source}", thread
+
+
+@pytest.mark.skipif(not Path("/dev/fd").exists(), reason="needs /dev/fd")
+def test_a_pipe_is_read_once(tmp_path: Path) -> None:
+    FRAME.write_parquet(tmp_path / "a.parquet")
+    many = pl.DataFrame({"y": range(50_000)})
+    cases = [(text_of(FRAME).encode(), FRAME), (gzip.compress(text_of(FRAME).encode()), FRAME), (many.write_csv().encode(), many)]
+    for data, frame in [*cases, ((tmp_path / "a.parquet").read_bytes(), FRAME)]:
+        path, thread = pipe(data)
+        table = read_table(path)
+        thread.join()
+        os.close(int(path.rsplit("/", 1)[1]))
+        assert table.frame().equals(frame)
+        assert table.path is None and table.checksum() == read_table(frame).checksum()
+
+
 def test_checksums_follow_the_content(tmp_path: Path, forms: dict[str, Table]) -> None:
     sums = {name: table.checksum() for name, table in forms.items()}
     assert sums["polars"] == sums["lazy"] == sums["pyarrow"]
@@ -191,6 +344,14 @@ def test_tsf(tmp_path: Path) -> None:
         write(tmp_path / "c.tsf", text.replace("T2:VIC", "VIC").encode("latin-1"))
 
 
+def test_tsf_frequencies_and_types_in_any_case(tmp_path: Path) -> None:
+    text = "@ATTRIBUTE series_name String\n@attribute start_timestamp DATE\n@frequency 10_minutes\n@data\nT1:2006-01-01 00-00-00:1,2\n"
+    assert write(tmp_path / "a.tsf", text).frame()["ds"].to_list() == [datetime.datetime(2006, 1, 1, 0, minute) for minute in (0, 10)]
+    table = write(tmp_path / "b.tsf", text.replace("10_minutes", "fortnightly"))
+    assert table.frame()["ds"].to_list() == [1, 2]
+    assert any("the frequency 'fortnightly' is none of 4_seconds" in note for note in table.notes)
+
+
 words = st.text(st.characters(codec="utf-8", exclude_categories=["C"], exclude_characters='"'), min_size=1, max_size=6)
 TEXT = words.filter(
     lambda word: (
@@ -241,6 +402,11 @@ def test_odd_pandas_frames() -> None:
     assert read_table(periods).frame()["ds"].cast(pl.Date).to_list() == [datetime.date(2020, 1, 1), datetime.date(2020, 2, 1)]
     assert read_table(pd.DataFrame({0: [1.0], 1: [2.0]})).columns == ["0", "1"]
     assert read_table(pd.DataFrame({"y": [1, "x"]})).frame()["y"].to_list() == ["1", "x"]
+    kept = pd.DataFrame({"ds": pd.date_range("2020-01-01", periods=2).astype("datetime64[s]"), "y": [1, 2]})
+    assert read_table(kept.set_index("ds", drop=False)).columns == ["ds", "y"]
+    assert read_table(kept.assign(z=[1, "a"])).frame()["ds"].to_list() == [datetime.datetime(2020, 1, day) for day in (1, 2)]
+    with pytest.raises(DataError, match="A Series is no table"):
+        read_table(kept["y"])
     with pytest.raises(DataError, match="'y' 2 times; expected each column name once"):
         read_table(pd.DataFrame([[1, 2]], columns=pd.Index(["y", "y"])))
 

@@ -4,7 +4,9 @@ Every time stamp on the grid has a period number; neighbours differ by one, what
 months does to the seconds between them. Inference of a frequency from data is in frequency.py.
 """
 
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, fields
+from datetime import timedelta
 from typing import Any, Literal
 
 import numpy as np
@@ -150,10 +152,18 @@ class Frequency:
     def describe_off_grid(self, time: Any, number: int) -> str:
         """The words of the error for a time that lies between two grid points."""
         before, after = self.times(np.array([number, number + 1]))
-        return (
-            f"the time {time} is off the grid ({self.text}): expected {before} or {after}. "
-            "Bring the times to one grid, or name the true step with --freq."
-        )
+        return f"the time {time} is off the grid ({self.text}): expected {before} or {after}. {self.off_grid_cure([time], [number])}"
+
+    def off_grid_cure(self, times: Sequence[Any], numbers: Sequence[int]) -> str:
+        """What to do about times that lie between two grid points, the first at or before them given by its number."""
+        before, after = (self.times(np.array(numbers) + step).to_list() for step in (0, 1))
+        hour = timedelta(hours=1)
+        if self.zone == "UTC" and all(hour in (time - low, high - time) for time, low, high in zip(times, before, after, strict=True)):
+            return (
+                "It looks like daylight saving: the offset of the times changes by an hour. "
+                "Write local dates alone, or local times without their offset."
+            )
+        return "Bring the times to one grid, or name the true step with --freq."
 
     @property
     def _integer_step(self) -> int:

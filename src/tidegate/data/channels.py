@@ -7,7 +7,7 @@ import numpy as np
 import polars as pl
 
 from tidegate.data.columns import Columns
-from tidegate.data.delimited import MISSING
+from tidegate.data.delimited import not_numbers, text_kind
 from tidegate.data.sequences import Channel, Role, Sequences
 from tidegate.data.table import Table
 from tidegate.errors import DataError
@@ -52,7 +52,7 @@ class Reader:
             return column.cast(pl.Float64) if column.dtype.is_integer() else column
         texts = column.cast(pl.String)
         numbers = texts.str.strip_chars().cast(pl.Float64, strict=False)
-        wrong = numbers.is_null() & texts.is_not_null() & ~texts.str.strip_chars().is_in(MISSING)
+        wrong = not_numbers(texts)
         if wrong.any():
             row = int(wrong.arg_max() or 0)
             raise DataError(f"{self._place(first_row + row)}: '{texts[row]}' is no number ({self.role} needs numbers).{_cure(texts[row])}")
@@ -65,7 +65,8 @@ class Reader:
 def find_channels(table: Table, columns: Columns, like: Sequences | None) -> tuple[list[Reader], list[Reader], list[str]]:
     """Readers of the channels (targets, past, future) and of the static columns, and notes on categories.
 
-    With `like`, categories are those of `like`; a text that is not among them is missing and said.
+    Text is a category, unless all of it reads as numbers. With `like`, categories are those of `like`; a text that is not among
+    them is missing and said. Raises DataError for a word among numbers, which is a mistake.
     """
     known = {} if like is None else {channel.name: channel for channel in like.channels + like.static_channels}
     notes: list[str] = []
@@ -87,20 +88,20 @@ def _reader(table: Table, name: str, role: Role, known: Channel | None, notes: l
     dtype = table.schema[name]
     if role == "target" or dtype.is_numeric() or dtype == pl.Null:
         return Reader(Channel(name, role), table.source, said)
-    categories = ["false", "true"] if dtype == pl.Boolean else _categories(table, name, said)
+    if dtype == pl.Boolean:
+        return Reader(Channel(name, role, ("false", "true")), table.source, said)
+    categories = sorted(_texts(table, name))
+    if dtype == pl.String:
+        values = pl.Series(categories, dtype=pl.String)
+        kind = text_kind(values)
+        if kind == "mixed":
+            odd = values.filter(not_numbers(values))[0]
+            place = f"{table.source}, row {_row_of(table, name, odd)}, column '{name}'"
+            raise DataError(f"{place}: '{odd}' among numbers ({said} column).{_cure(odd)}")
+        if kind == "number":
+            return Reader(Channel(name, role), table.source, said)
+    notes.append(f"column '{name}': category with {len(categories)} values")
     return Reader(Channel(name, role, tuple(categories)), table.source, said)
-
-
-def _categories(table: Table, name: str, said: str) -> list[str]:
-    """The distinct texts of a column, sorted. Raises DataError if most are numbers: then a word among them is a mistake."""
-    texts = sorted(set(_texts(table, name)))
-    values = pl.Series(texts, dtype=pl.String).str.strip_chars()
-    odd = values.filter(values.cast(pl.Float64, strict=False).is_null() & ~values.is_in(MISSING))
-    if 0 < len(odd) < len(values) / 2 and len(values) > 2:
-        raise DataError(
-            f"{table.source}, row {_row_of(table, name, odd[0])}, column '{name}': '{odd[0]}' among numbers ({said} column).{_cure(odd[0])}"
-        )
-    return texts
 
 
 def _texts(table: Table, name: str) -> set[str]:
@@ -114,8 +115,8 @@ def _row_of(table: Table, name: str, text: str) -> int:
     """The number, from 1, of the first row with a text."""
     row = 0
     for chunk in table.chunks([name]):
-        match = (chunk.to_series().cast(pl.String).str.strip_chars() == text).arg_max()
-        if match is not None and str(chunk.to_series()[match]).strip() == text:
+        match = (chunk.to_series().cast(pl.String) == text).arg_max()
+        if match is not None and chunk.to_series()[match] == text:
             return row + match + 1
         row += chunk.height
     return row

@@ -10,14 +10,17 @@ import numpy as np
 import polars as pl
 
 from tidegate.config import DataSettings
+from tidegate.data.calendar import Frequency
 from tidegate.data.check_leak import check_leaks
 from tidegate.data.check_time import Timeline, check_times
-from tidegate.data.check_values import check_values, read_numbers, without_codes
+from tidegate.data.check_values import Context, check_values, find_codes, read_numbers, without_codes
 from tidegate.data.columns import ID_NAMES, TARGET_NAMES, TIME_NAMES, Columns, find_columns
 from tidegate.data.findings import MOST_EXAMPLES, CheckReport, Finding, make_report, plural
-from tidegate.data.table import Table, frame_table
+from tidegate.data.sequences import Sequences
+from tidegate.data.split import split_parts
+from tidegate.data.table import Table, frame_table, named
 from tidegate.data.times import find_time_format
-from tidegate.errors import DataError
+from tidegate.errors import DataError, TidegateError
 
 __all__ = ["CheckReport", "Finding", "check"]
 
@@ -46,8 +49,14 @@ def check(table: Table, settings: DataSettings) -> CheckReport:
         numbers = read_numbers(frame[name], name in columns.targets, findings)
         if numbers is not None:
             values[name] = _on_grid(numbers, timeline)
-            findings += check_values(name, values[name], timeline, settings, name in columns.targets)
-    findings += _too_short(timeline, [values[name] for name in columns.targets if name in values], settings)
+    targets = [values[name] for name in columns.targets if name in values]
+    ends = _ends(timeline, targets) if columns.future else timeline.offsets[1:]
+    codes = sorted({code for numbers in values.values() for code in find_codes(numbers, settings)})
+    context = Context(timeline, settings, ends, _train_ends(timeline, ends, settings), tuple(codes))
+    for name, numbers in values.items():
+        role = "target" if name in columns.targets else "future" if name in columns.future else "past"
+        findings += check_values(name, numbers, role, context)
+    findings += _too_short(timeline, targets, settings)
     findings += _leaks(frame, timeline, columns, values, extra, settings)
     facts = {"rows": rows} | _facts(columns, timeline) | {"notes": [*table.notes, *notes]}
     return make_report(table.source, facts, findings)
@@ -76,7 +85,9 @@ def _guess(table: Table, settings: DataSettings) -> tuple[DataSettings, list[Fin
 
 def _likely_time(table: Table, settings: DataSettings) -> str | None:
     """The first column of times, or of text that reads as times; else a first column that numbers the rows."""
-    declared = {settings.id, *(settings.target or ()), *settings.past, *settings.future, *settings.static}
+    declared = {settings.id, *settings.past, *settings.future, *settings.static}
+    for given, usual in ((settings.target, TARGET_NAMES if settings.layout == "long" else ()), (settings.id, ID_NAMES)):
+        declared.update(given if isinstance(given, tuple) else [given] if given else [name for name in usual if name in table.schema][:1])
     for name, dtype in table.schema.items():
         if name in declared:
             continue
@@ -107,7 +118,7 @@ def _long(table: Table, columns: Columns) -> tuple[Table, Columns]:
     """A wide table as a long one: columns unique_id and y, and the time."""
     keep = [name for name in (columns.time, *columns.past, *columns.future) if name]
     frame = table.frame([*keep, *columns.targets])
-    frame = frame.unpivot(list(columns.targets), index=keep, variable_name="unique_id", value_name="y")
+    frame = frame.unpivot(named(columns.targets), index=named(keep), variable_name="unique_id", value_name="y")
     long = frame_table(frame, table.source, table.kind, table.path, table.notes)
     return long, Columns("unique_id", columns.time, ("y",), columns.past, columns.future, ())
 
@@ -117,6 +128,27 @@ def _on_grid(numbers: np.ndarray, timeline: Timeline) -> np.ndarray:
     if not len(numbers):
         return np.full(len(timeline.row), np.nan)
     return np.where(timeline.row >= 0, numbers[timeline.row], np.nan)
+
+
+def _ends(timeline: Timeline, targets: Iterable[np.ndarray]) -> np.ndarray:
+    """Where each series ends: after its last target, as what follows is the future that covariates are known of, int64 [n]."""
+    ends = timeline.offsets[:-1].copy()
+    for values in targets:
+        seen = np.flatnonzero(~np.isnan(values))
+        np.maximum.at(ends, np.searchsorted(timeline.offsets, seen, side="right") - 1, seen + 1)
+    return ends
+
+
+def _train_ends(timeline: Timeline, ends: np.ndarray, settings: DataSettings) -> np.ndarray:
+    """Where the training part of each series ends, int64 [n]; all rows where no split fits, as then there is no training."""
+    count = len(timeline.ids)
+    frequency = timeline.frequency or Frequency("integer", "step")
+    nothing, static = np.zeros((len(timeline.row), 0), dtype=np.float32), np.zeros((count, 0), dtype=np.float32)
+    sequences = Sequences(nothing, timeline.offsets, timeline.ids, (), frequency, timeline.starts, static, (), ends)
+    try:
+        return split_parts(sequences, settings.split, settings.horizon).train
+    except TidegateError:
+        return timeline.offsets[1:]
 
 
 def _too_short(timeline: Timeline, targets: Iterable[np.ndarray], settings: DataSettings) -> list[Finding]:

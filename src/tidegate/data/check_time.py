@@ -205,7 +205,7 @@ def _lay_out(
     off = np.flatnonzero(grid.off_grid(times, periods))
     if len(off):
         examples = tuple(f"row {rows[i] + 1}: {times[int(i)]}" for i in off[:MOST_EXAMPLES])
-        cure = "Bring the times to one grid, or name the true step with --freq."
+        cure = grid.off_grid_cure(times[off].to_list(), periods[off].tolist())
         words = f"{len(off):,} of {len(times):,} times are off the grid ({grid.text}). {cure}"
         findings.append(Finding("error", "off-grid", words, "", len(off), examples))
     fresh = np.concatenate([[True], (np.diff(periods) > 0) | (np.diff(codes) > 0)])

@@ -3,6 +3,8 @@
 R steps of the regular grid; NaN is missing.
 """
 
+from dataclasses import dataclass, replace
+
 import numpy as np
 import polars as pl
 
@@ -10,13 +12,16 @@ from tidegate.config import DataSettings
 from tidegate.data.check_time import Timeline
 from tidegate.data.clean import SENTINEL, CleanRule, find_changes
 from tidegate.data.clean_rule import is_any_of
-from tidegate.data.delimited import MISSING
+from tidegate.data.delimited import not_numbers, text_kind
 from tidegate.data.findings import MOST_EXAMPLES, Finding, plural
+from tidegate.data.sequences import Role
 from tidegate.formatting import format_number, format_share
 
 _DECIMAL_COMMA = r"^[-+]?\d+,\d+$"
 _REPEATS = 3
 """An extreme value that repeats so often, farther from the others than these are wide, is likely a code."""
+_MOST_OUTLIERS = 0.01
+"""Share of the cells up to which outliers are what they are called."""
 
 
 def read_numbers(column: pl.Series, is_target: bool, findings: list[Finding]) -> np.ndarray | None:
@@ -24,12 +29,12 @@ def read_numbers(column: pl.Series, is_target: bool, findings: list[Finding]) ->
     if column.dtype.is_numeric() or column.dtype in (pl.Boolean, pl.Null):
         return column.cast(pl.Float64).fill_null(np.nan).to_numpy()
     text = column.cast(pl.String).str.strip_chars()
-    numbers = text.cast(pl.Float64, strict=False)
-    wrong = np.flatnonzero((numbers.is_null() & text.is_not_null() & ~text.is_in(MISSING)).to_numpy())
-    if not is_target and 2 * len(wrong) > text.len() - text.null_count():
+    if not is_target and (column.dtype != pl.String or text_kind(text) == "category"):
         words = f"{text.n_unique():,} different texts: a category."
         findings.append(Finding("note", "category", words, column.name, text.n_unique(), tuple(text.drop_nulls().unique().sort().head(5))))
         return None
+    numbers = text.cast(pl.Float64, strict=False)
+    wrong = np.flatnonzero(not_numbers(text).to_numpy())
     if not len(wrong):
         return numbers.fill_null(np.nan).to_numpy()
     examples = tuple(f"row {row + 1}: '{text[int(row)]}'" for row in wrong[:MOST_EXAMPLES])
@@ -48,32 +53,58 @@ def read_numbers(column: pl.Series, is_target: bool, findings: list[Finding]) ->
     return numbers.fill_null(np.nan).to_numpy()
 
 
-def check_values(name: str, values_R: np.ndarray, timeline: Timeline, settings: DataSettings, is_target: bool) -> list[Finding]:
+@dataclass(frozen=True)
+class Context:
+    """What columns are judged by.
+
+    ends        where each series ends, int64 [n]: later steps are of known-future covariates only
+    train_ends  where its training part ends, int64 [n]
+    codes       the codes for 'missing' in any column
+    """
+
+    timeline: Timeline
+    settings: DataSettings
+    ends: np.ndarray
+    train_ends: np.ndarray
+    codes: tuple[float, ...]
+
+
+def check_values(name: str, values_R: np.ndarray, role: Role, context: Context) -> list[Finding]:
     """What is odd about one column on the grid."""
+    timeline, settings = context.timeline, context.settings
     findings = _infinite(name, values_R, timeline)
     values_R = np.where(np.isfinite(values_R), values_R, np.nan)
     if np.isnan(values_R).all():
         words = "no number at all. Give another column, or fill it in."
-        return [*findings, Finding("error" if is_target else "warning", "no-numbers", words, name, len(values_R))]
-    findings += _missing(name, values_R, timeline)
+        return [*findings, Finding("error" if role == "target" else "warning", "no-numbers", words, name, len(values_R))]
+    findings += _missing(name, values_R, timeline, timeline.offsets[1:] if role == "future" else context.ends)
     findings += _constant(name, values_R, timeline)
     seasons = settings.season or (timeline.frequency.seasons if timeline.frequency else ())
     rule = CleanRule.fit(
         values_R,
+        timeline.offsets,
+        context.train_ends,
         window=settings.clean_window,
         threshold=settings.clean_threshold,
         seasons=seasons,
         sentinels=settings.sentinels,
     )
-    findings += _sentinels(name, values_R, timeline, rule)
-    return findings + _outliers(name, values_R, timeline, rule)
+    if role == "future":
+        rule = replace(rule, tested=False)
+    findings += _sentinels(name, values_R, rule, role, context)
+    return findings + _outliers(name, values_R, rule, context)
+
+
+def find_codes(values_R: np.ndarray, settings: DataSettings) -> tuple[float, ...]:
+    """The codes for 'missing' in all of a column; those of the settings, if any."""
+    values_R = np.where(np.isfinite(values_R), values_R, np.nan)
+    return CleanRule.fit(values_R, sentinels=settings.sentinels).sentinels
 
 
 def without_codes(values_R: np.ndarray, settings: DataSettings) -> np.ndarray:
     """The values with infinities and sentinels as missing."""
     values_R = np.where(np.isfinite(values_R), values_R, np.nan)
-    rule = CleanRule.fit(values_R, sentinels=settings.sentinels)
-    return np.where(is_any_of(values_R, rule.sentinels), np.nan, values_R)
+    return np.where(is_any_of(values_R, find_codes(values_R, settings)), np.nan, values_R)
 
 
 def _infinite(name: str, values_R: np.ndarray, timeline: Timeline) -> list[Finding]:
@@ -85,12 +116,13 @@ def _infinite(name: str, values_R: np.ndarray, timeline: Timeline) -> list[Findi
     return [Finding("error", "infinite", words, name, len(where), examples)]
 
 
-def _missing(name: str, values_R: np.ndarray, timeline: Timeline) -> list[Finding]:
-    """Cells that are empty in rows that exist (gaps are reported by themselves)."""
-    where = np.flatnonzero(np.isnan(values_R) & (timeline.row >= 0))
+def _missing(name: str, values_R: np.ndarray, timeline: Timeline, ends: np.ndarray) -> list[Finding]:
+    """Cells that are empty in rows that exist (gaps are reported by themselves) before the series' ends."""
+    rows = (timeline.row >= 0) & (np.arange(len(values_R)) < np.repeat(ends, np.diff(timeline.offsets)))
+    where = np.flatnonzero(np.isnan(values_R) & rows)
     if not len(where):
         return []
-    share = len(where) / max(1, int((timeline.row >= 0).sum()))
+    share = len(where) / max(1, int(rows.sum()))
     words = f"{plural(len(where), 'value is', 'values are')} missing ({format_share(share)} of the rows): masked, never filled silently."
     examples = tuple(timeline.place(int(i)) for i in where[:MOST_EXAMPLES])
     return [Finding("warning" if share > 0.5 else "note", "missing", words, name, len(where), examples)]
@@ -115,19 +147,34 @@ def _constant(name: str, values_R: np.ndarray, timeline: Timeline) -> list[Findi
     return findings
 
 
-def _sentinels(name: str, values_R: np.ndarray, timeline: Timeline, rule: CleanRule) -> list[Finding]:
+def _sentinels(name: str, values_R: np.ndarray, rule: CleanRule, role: Role, context: Context) -> list[Finding]:
     findings = []
-    for value in rule.sentinels:
+
+    def add(code: str, value: float, words: str) -> None:
         where = np.flatnonzero(values_R == value)
         if len(where):
-            words = f"{_cells(where, value)}, likely a code for 'missing'. Cleaning replaces short runs of it; long ones become missing."
-            findings.append(Finding("warning", "sentinel", words, name, len(where), _places(where, timeline)))
-    rest = values_R[~is_any_of(values_R, rule.sentinels) & ~np.isnan(values_R)]
+            places = tuple(context.timeline.place(int(i)) for i in where[:MOST_EXAMPLES])
+            cells = f"{plural(len(where), 'cell is', 'cells are')} {format_number(value)}"
+            findings.append(Finding("warning", code, f"{cells}, {words}", name, len(where), places))
+
+    does = "takes it as missing." if role == "future" else "replaces short runs of it; long ones become missing."
+    for value in rule.sentinels:
+        add("sentinel", value, f"likely a code for 'missing'. Cleaning {does}")
+    found = rule.sentinels
+    for value in find_codes(values_R, context.settings):
+        if value not in found:
+            late = "likely a code for 'missing', but the training part, by which cleaning goes, does not show it"
+            add("late-sentinel", value, f"{late}: it stays a number, in scores too. Say so with {_naming(value, context)}.")
+            found = (*found, value)
+    rest = values_R[~is_any_of(values_R, found) & ~np.isnan(values_R)]
     for value in _repeated_extremes(rest):
-        where = np.flatnonzero(values_R == value)
-        words = f"{_cells(where, value)}, far from all others. If it stands for 'missing', say so with --set data.sentinels=[{value:g}]."
-        findings.append(Finding("warning", "maybe-sentinel", words, name, len(where), _places(where, timeline)))
+        add("maybe-sentinel", value, f"far from all others. If it stands for 'missing', say so with {_naming(value, context)}.")
     return findings
+
+
+def _naming(value: float, context: Context) -> str:
+    """The setting with this code and all others, as it takes the place of what cleaning finds."""
+    return f"--set data.sentinels=[{','.join(f'{code:.10g}' for code in sorted({value, *context.codes}))}]"
 
 
 def _repeated_extremes(values: np.ndarray) -> list[float]:
@@ -143,9 +190,10 @@ def _repeated_extremes(values: np.ndarray) -> list[float]:
     return found
 
 
-def _outliers(name: str, values_R: np.ndarray, timeline: Timeline, rule: CleanRule) -> list[Finding]:
+def _outliers(name: str, values_R: np.ndarray, rule: CleanRule, context: Context) -> list[Finding]:
     """What cleaning would replace as outliers, the largest first."""
-    changes = find_changes(values_R, rule, timeline.offsets)
+    timeline = context.timeline
+    changes = find_changes(values_R, rule, timeline.offsets, context.train_ends)
     which = np.flatnonzero(changes.reason != SENTINEL)
     if not len(which):
         return []
@@ -155,16 +203,9 @@ def _outliers(name: str, values_R: np.ndarray, timeline: Timeline, rule: CleanRu
         f"{timeline.place(int(changes.index[i]))}: {format_number(changes.observed[i])}, neighbours {format_number(changes.replacement[i])}"
         for i in largest
     )
-    share = format_share(len(which) / max(1, int(np.count_nonzero(~np.isnan(values_R)))))
-    words = (
-        f"{plural(len(which), 'outlier')} ({share}), replaced by the mean of the neighbours when cleaned; --clean off keeps what is there."
-    )
-    return [Finding("note", "outliers", words, name, len(which), examples)]
-
-
-def _cells(where: np.ndarray, value: float) -> str:
-    return f"{plural(len(where), 'cell is', 'cells are')} {format_number(value)}"
-
-
-def _places(where: np.ndarray, timeline: Timeline) -> tuple[str, ...]:
-    return tuple(timeline.place(int(i)) for i in where[:MOST_EXAMPLES])
+    share = len(which) / max(1, int(np.count_nonzero(~np.isnan(values_R))))
+    cleaned = f"{plural(len(which), 'outlier')} ({format_share(share)}), replaced by the mean of the neighbours when cleaned"
+    if share <= _MOST_OUTLIERS:
+        return [Finding("note", "outliers", f"{cleaned}; --clean off keeps what is there.", name, len(which), examples)]
+    cure = "So many are likely true, such as peaks at month ends: keep them with --clean off, or name their season with --season."
+    return [Finding("warning", "outliers", f"{cleaned}. {cure}", name, len(which), examples)]

@@ -80,8 +80,9 @@ def is_any_of(values: np.ndarray, sentinels: Iterable[float]) -> np.ndarray:
 def find_sentinels(blocks: Iterable[np.ndarray]) -> tuple[float, ...]:
     """Codes for 'missing' among the cells of one channel, given in blocks (1-D, NaN is missing).
 
-    A number of `CODES` is one if it lies outside all other values, farther away than these are wide. Twice is enough with half
-    their interquartile range as distance if the code is negative and they are not.
+    A number of `CODES` is one if it lies outside all other values, farther away than these are wide, or farther than half their
+    interquartile range if it is negative and they are not. A single cell may be a true extreme, so it takes two, and three for the
+    two digits of 99, which much is counted up to. One is enough of -999, -9999 and the like, and of 1e20, which nothing is by chance.
     """
     counts, low, high = np.zeros(len(CODES), dtype=np.int64), np.inf, -np.inf
     samples: list[np.ndarray] = []
@@ -100,10 +101,11 @@ def find_sentinels(blocks: Iterable[np.ndarray]) -> tuple[float, ...]:
 
 
 def _stands_apart(code: float, count: int, low: float, high: float, middle: float) -> bool:
+    alone = code <= -999.0 or code >= 1e20
+    if count < (1 if alone else 3 if abs(code) < 100 else 2):
+        return False
     gap = max(low - code, code - high)
-    if gap > high - low:
-        return True
-    return count > 1 and code < 0 <= low and gap > middle / 2
+    return gap > high - low or (count > 1 and code < 0 <= low and gap > middle / 2)
 
 
 def _code_of(values: np.ndarray) -> np.ndarray:

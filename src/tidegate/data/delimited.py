@@ -7,6 +7,7 @@ import re
 import numpy as np
 import polars as pl
 
+from tidegate.data.table import check_names, named
 from tidegate.errors import DataError
 
 MISSING = ("", "NA", "N/A", "n/a", "na", "NaN", "nan", "NAN", "null", "NULL", "None", "none", "-", "--", "#N/A", "?", ".", "<NA>")
@@ -16,6 +17,8 @@ _DELIMITERS = ",;\t|"
 _RARE_DELIMITERS = ":^~#! \x1f\x01"
 _SAMPLE = 1 << 16
 _BLOCK = 1 << 26
+_NAMELESS = "\0"
+"""A column without a name is called so and by its place until its values are known."""
 _NUMBER = r"^[-+]?(\d+\.?\d*|\.\d+)([eE][-+]?\d+)?$|^[-+]?(inf|Inf|INF|[Ii]nfinity)$"
 _COMMA_NUMBER = r"^[-+]?\d*,\d+([eE][-+]?\d+)?$"
 
@@ -28,14 +31,14 @@ def read_delimited(data: bytes, source: str, ragged: bool = False) -> tuple[pl.D
 
     Raises DataError for a header alone, names that repeat, a line with too few or too many fields, a table without a header.
     """
-    data = data.lstrip(b"\r\n")
-    delimiter = find_delimiter(data)
+    data, delimiter = _lines(data)
+    delimiter = delimiter or find_delimiter(data)
     names = _header(data, delimiter, source)
-    _check_lines(data, delimiter, len(names), source, ragged)
+    empty_lines = _check_lines(data, delimiter, len(names), source, ragged)
     text = _as_text(data, delimiter, source)
     text.columns = names
-    frame = text.select([name for name in names if name and not name.startswith("\0")])
-    full = frame.filter(~pl.all_horizontal(pl.all().is_null()))
+    frame = text.select(named([name for name in names if not name.startswith(_NAMELESS) or not _is_empty(text[name])]))
+    full = frame.filter(_full_rows(frame, empty_lines))
     if not full.height:
         raise DataError(f"{source} has a line of column names but no row.")
     notes = [] if delimiter == "," else [f"delimiter {_name(delimiter)}"]
@@ -44,7 +47,53 @@ def read_delimited(data: bytes, source: str, ragged: bool = False) -> tuple[pl.D
     comma = delimiter != "," and any(_has_decimal_comma(full[name]) for name in full.columns)
     if comma:
         notes.append("decimal comma")
-    return _typed(full, comma), notes
+    return _with_names(_typed(full, comma), notes, ragged), notes
+
+
+def _lines(data: bytes) -> tuple[bytes, str | None]:
+    """The lines from the header on, each ended by a line feed, and the delimiter if a first line names it, as Excel writes it."""
+    if b"\n" not in data:
+        data = data.replace(b"\r", b"\n")
+    data = data.lstrip(b"\r\n")
+    named_first = re.match(rb'"?sep=([ -~\t])"?\r?\n', data, re.IGNORECASE)
+    return (data[named_first.end() :].lstrip(b"\r\n"), named_first[1].decode()) if named_first else (data, None)
+
+
+def _is_empty(column: pl.Series) -> bool:
+    """Whether a column has no text at all, as the one after a delimiter at the end of each line."""
+    return column.null_count() == len(column) or bool((column.drop_nulls().str.strip_chars() == "").all())
+
+
+def _full_rows(frame: pl.DataFrame, empty_lines: np.ndarray) -> np.ndarray:
+    """Which rows are no empty lines and no empty rows at the end, bool; a row of delimiters between others is one of missing values."""
+    full = np.ones(frame.height, dtype=bool)
+    full[empty_lines] = False
+    seen = np.flatnonzero(~frame.select(pl.all_horizontal(pl.all().is_null())).to_series().to_numpy())
+    full[seen[-1] + 1 if len(seen) else 0 :] = False
+    return full
+
+
+def _with_names(frame: pl.DataFrame, notes: list[str], ragged: bool) -> pl.DataFrame:
+    """Nameless columns as column_1 and so on by their place; without one that numbers the rows, such as the index of a data frame,
+    unless a line is a series, whose id may be a number."""
+    for name in [name for name in frame.columns if name.startswith(_NAMELESS)]:
+        place = int(name.removeprefix(_NAMELESS)) + 1
+        if not ragged and frame.width > 1 and _counts_rows(frame[name]):
+            notes.append(f"column {place}, which has no name and numbers the rows, is left out")
+            frame = frame.drop(named([name]))
+            continue
+        given = f"column_{place}"
+        while given in frame.columns:
+            given += "_"
+        notes.append(f"column {place} has no name and is called '{given}'")
+        frame = frame.rename({name: given})
+    return frame
+
+
+def _counts_rows(column: pl.Series) -> bool:
+    if not column.dtype.is_integer() or column.null_count() or column[0] not in (0, 1):
+        return False
+    return bool((column.diff().drop_nulls() == 1).all())
 
 
 def _typed(frame: pl.DataFrame, comma: bool) -> pl.DataFrame:
@@ -52,9 +101,9 @@ def _typed(frame: pl.DataFrame, comma: bool) -> pl.DataFrame:
     floats = frame.select(pl.all().cast(pl.Float64, strict=False))
     missing = _counts(frame.null_count())
     clean = [name for name, count in _counts(floats.null_count()).items() if count == missing[name] < frame.height]
-    ints = frame.select(pl.col(clean).cast(pl.Int64, strict=False))
+    ints = frame.select(named(clean).cast(pl.Int64, strict=False))
     whole = [name for name, count in _counts(ints.null_count()).items() if count == missing[name]]
-    zeros = frame.select((pl.col(whole).str.starts_with("0") & (pl.col(whole).str.len_bytes() > 1)).any()) if whole else pl.DataFrame()
+    zeros = frame.select((named(whole).str.starts_with("0") & (named(whole).str.len_bytes() > 1)).any())
     names = {name for name, found in _counts(zeros).items() if found}
     ints_found, floats_found = set(whole), set(clean)
     columns = []
@@ -116,6 +165,22 @@ def to_number(column: pl.Series, comma: bool = False) -> pl.Series:
     return number.fill_nan(None)
 
 
+def text_kind(texts: pl.Series) -> str:
+    """What a column of text is: "number" if each is a number or a word for a missing one; "mixed" if most of the different ones are, so
+    that another one is a mistake; else "category". Whole numbers with leading zeros are names."""
+    values = texts.drop_nulls().str.strip_chars().unique()
+    odd = not_numbers(values).sum()
+    if odd:
+        return "mixed" if 2 * odd < len(values) and len(values) > 2 else "category"
+    return "category" if values.str.contains(r"^0\d+$").any() else "number"
+
+
+def not_numbers(texts: pl.Series) -> pl.Series:
+    """Which texts are neither numbers nor words for a missing one, bool."""
+    words = texts.str.strip_chars()
+    return words.cast(pl.Float64, strict=False).is_null() & words.is_not_null() & ~words.is_in(MISSING)
+
+
 def _cast(column: pl.Series, comma: bool) -> pl.Series:
     """Each text as a float, null where it is none."""
     number = column.cast(pl.Float64, strict=False)
@@ -140,9 +205,10 @@ def _has_decimal_comma(column: pl.Series) -> bool:
 
 
 def _header(data: bytes, delimiter: str, source: str) -> list[str]:
-    """Column names; a nameless column gets a name that starts with a zero byte, and is left out."""
+    """Column names; a nameless column gets a name that starts with _NAMELESS."""
     line = data[: max(_SAMPLE, data.find(b"\n", _SAMPLE - 1) + 1)].lstrip(b"\r\n").decode("utf-8", errors="replace")
     names = [name.strip() for name in next(csv.reader(io.StringIO(line, newline=""), delimiter=delimiter))]
+    check_names(names, source)
     repeated = next((name for number, name in enumerate(names) if name and name in names[:number]), None)
     if repeated is not None:
         raise DataError(f"{source} has two columns named '{repeated}'; expected each name once. Rename one in the first line.")
@@ -150,7 +216,7 @@ def _header(data: bytes, delimiter: str, source: str) -> list[str]:
     if len(numbers) == len(names) and names != [str(number) for number in range(len(names))]:
         shown = ", ".join(names[:3])
         raise DataError(f"{source} has no line of column names: its first line holds numbers only ({shown}). Add one at the top.")
-    return [name or f"\0{number}" for number, name in enumerate(names)]
+    return [name or f"{_NAMELESS}{number}" for number, name in enumerate(names)]
 
 
 def _as_text(data: bytes, delimiter: str, source: str) -> pl.DataFrame:
@@ -160,10 +226,12 @@ def _as_text(data: bytes, delimiter: str, source: str) -> pl.DataFrame:
         raise DataError(f"{source} cannot be read as a table of text: {str(error).splitlines()[0]}.") from None
 
 
-def _check_lines(data: bytes, delimiter: str, width: int, source: str, ragged: bool) -> None:
-    """Raise DataError that names the first line with too few or too many fields; lines in quotes and empty lines are none."""
+def _check_lines(data: bytes, delimiter: str, width: int, source: str, ragged: bool) -> np.ndarray:
+    """Numbers of the rows that are empty lines, int64. Raises DataError that names the first line with too few or too many fields;
+    lines in quotes are none."""
     array = np.frombuffer(data if data.endswith(b"\n") else data + b"\n", dtype=np.uint8)
     quoted, open_fields, lines, empty = False, 0, 1, True
+    rows, empty_rows = -1, [np.zeros(0, dtype=np.int64)]  # the header is row -1
     quotes = b'"' in data
     for start in range(0, len(array), _BLOCK):
         block = array[start : start + _BLOCK]
@@ -185,13 +253,16 @@ def _check_lines(data: bytes, delimiter: str, width: int, source: str, ragged: b
                 first = int(wrong[0])
                 line = lines + int(np.count_nonzero(block[: ends[first]] == 10))
                 _raise_ragged(source, line, int(fields[first]), width, delimiter)
+            empty_rows.append(np.flatnonzero(blank) + rows)
+            rows += len(ends)
             open_fields, empty = 0, True
         rest = block[ends[-1] + 1 :] if len(ends) else block
         open_fields += int(np.count_nonzero((block == ord(delimiter)) & outside)) - (int(marks[-1]) if len(ends) else 0)
-        empty = empty and not len(rest)
+        empty = empty and not (rest != 13).any()
         lines += int(np.count_nonzero(block == 10))
     if quoted:
         raise DataError(f"{source} has a quotation mark that is never closed; expected them in pairs.")
+    return np.concatenate(empty_rows)
 
 
 def _raise_ragged(source: str, line: int, fields: int, width: int, delimiter: str) -> None:

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from tidegate.config import DataSettings
-from tidegate.data.clean import clean_tails, find_changes
+from tidegate.data.clean import Changes, clean_tails, find_changes
 from tidegate.data.clean_rule import CleanRule
 from tidegate.data.hampel import SENTINEL
 from tidegate.data.scale import Scaler, fit_scaler, fit_static_scaler
@@ -123,11 +123,10 @@ def fit_preparation(sequences: Sequences, parts: Parts, settings: DataSettings) 
     """The steps that the settings ask for, with statistics of the training part."""
     rules: dict[int, CleanRule] = {}
     if settings.clean:
-        columns = [
-            column for column in (*sequences.columns("target"), *sequences.columns("past")) if sequences.channels[column].categories is None
-        ]
-        for column in columns:
-            rules[column] = CleanRule.fit(
+        for column, channel in enumerate(sequences.channels):
+            if channel.categories is not None:
+                continue
+            rule = CleanRule.fit(
                 sequences.values[:, column],
                 sequences.offsets,
                 parts.train,
@@ -136,6 +135,10 @@ def fit_preparation(sequences: Sequences, parts: Parts, settings: DataSettings) 
                 seasons=settings.season or (),
                 sentinels=settings.sentinels,
             )
+            if channel.role != "future":
+                rules[column] = rule
+            elif rule.sentinels:
+                rules[column] = replace(rule, tested=False)  # an outlier that is known ahead, a promotion say, is what it is for
     with laid_over(sequences, record_before(sequences, rules, parts.train)):
         scaler = fit_scaler(sequences, parts.train, settings.scaling or "standard", settings.scaling_scope, settings.horizon)
     trained = np.flatnonzero(parts.train > sequences.offsets[:-1])
@@ -145,10 +148,12 @@ def fit_preparation(sequences: Sequences, parts: Parts, settings: DataSettings) 
 
 
 def clean_record(sequences: Sequences, rules: dict[int, CleanRule], edges: np.ndarray, train_ends: np.ndarray | None) -> Record:
-    """Replacements in the stretches of rows between `edges`, each stretch cleaned by itself."""
+    """Replacements in the stretches of rows between `edges`, each stretch cleaned by itself. Sentinels among what is known ahead become
+    missing, in the lookback as in the horizon."""
     ends = edges[1:] if train_ends is None else train_ends
+    known = set(sequences.columns("future"))
     found = [(column, find_changes(sequences.values[:, column], rule, edges, ends)) for column, rule in rules.items()]
-    found = [(column, changes) for column, changes in found if len(changes)]
+    found = [(column, _missing(changes) if column in known else changes) for column, changes in found if len(changes)]
     if not found:
         return _EMPTY
     row = np.concatenate([changes.index for _, changes in found])
@@ -156,6 +161,10 @@ def clean_record(sequences: Sequences, rules: dict[int, CleanRule], edges: np.nd
     column = np.concatenate([np.full(len(changes), column) for column, changes in found])
     parts = [np.concatenate([getattr(changes, name) for _, changes in found]) for name in ("observed", "replacement", "reason")]
     return Record(row[order], column[order], *(part[order] for part in parts))
+
+
+def _missing(changes: Changes) -> Changes:
+    return replace(changes, replacement=np.full_like(changes.replacement, np.nan))
 
 
 def record_before(sequences: Sequences, rules: dict[int, CleanRule], ends: np.ndarray) -> Record:
@@ -192,6 +201,8 @@ def overlay(prepared: Prepared, series_M: np.ndarray, origin_M: np.ndarray, look
     columns = [record.column[number], record.column[sentinel]]
     values = [record.replacement[number], np.full(len(sentinel), np.nan, np.float32)]
     for column, rule in prepared.preparation.rules.items():
+        if prepared.sequences.channels[column].role == "future":
+            continue  # a sentinel is missing there, whatever is known of its neighbours
         tails = clean_tails(prepared.sequences.values[:, column], origin_M, rule, offsets, prepared.train_ends)
         inside = tails.position >= begin[tails.origin]
         rows.append(tails.position[inside])

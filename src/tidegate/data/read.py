@@ -1,6 +1,8 @@
 """Any table that people bring, as a `Table`: files of text, Parquet, JSON lines, .tsf, and data frames."""
 
 import json
+import re
+from dataclasses import dataclass
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
@@ -12,7 +14,7 @@ import polars as pl
 
 from tidegate.data.delimited import read_delimited, to_number
 from tidegate.data.encoding import read_text
-from tidegate.data.table import Table, frame_table
+from tidegate.data.table import Table, check_names, frame_table, named
 from tidegate.data.tsf import read_tsf
 from tidegate.errors import DataError
 
@@ -28,21 +30,33 @@ def read_table(source: str | Path | Any, layout: str = "long") -> Table:
 
     Raises DataError that names the file, and the line where there is one.
     """
-    table = _read_path(Path(source).expanduser(), layout) if isinstance(source, str | Path) else _read_frame(source)
+    table = _read_path(Path(source), layout) if isinstance(source, str | Path) else _read_frame(source)
+    check_names(table.columns, table.source)
     return _rows_to_long(table) if layout == "rows" and table.columns != ["unique_id", "ds", "y"] else table
 
 
 def _read_path(path: Path, layout: str) -> Table:
     try:
+        path = path.expanduser()
         if path.is_dir():
             return _read_directory(path)
-        with path.open("rb") as file:
+        with path.open("rb", buffering=0) as file:
             magic = file.read(4)
-        return _read_parquet(path) if magic == b"PAR1" else _read_text_file(path, layout)
+            if file.seekable():
+                if magic == b"PAR1":
+                    return _read_parquet(path, path, path)
+                file.seek(0)
+                return _read_text_file(file.readall(), path, path, layout)
+            # a pipe can be read once, so all of it is taken into memory, and it is nowhere to be found again
+            data = magic + file.readall()
+            return _read_parquet(data, path, None) if data[:4] == b"PAR1" else _read_text_file(data, path, None, layout)
     except FileNotFoundError:
         raise DataError(f"No such file: {path}.{_near(path)}") from None
-    except (PermissionError, IsADirectoryError) as error:
-        raise DataError(f"{path} cannot be read: {error.strerror}.") from None
+    except NotADirectoryError:
+        folder = next(parent for parent in path.parents if parent.exists())
+        raise DataError(f"No such file: {path}. {folder} is a file, not a folder.") from None
+    except (OSError, RuntimeError) as error:  # RuntimeError: no home for ~name
+        raise DataError(f"{path} cannot be read: {getattr(error, 'strerror', None) or error}.") from None
 
 
 def _near(path: Path) -> str:
@@ -52,16 +66,16 @@ def _near(path: Path) -> str:
     return f" Did you mean '{path.parent / near[0]}'?" if near else ""
 
 
-def _read_text_file(path: Path, layout: str) -> Table:
+def _read_text_file(raw: bytes, path: Path, kept: Path | None, layout: str) -> Table:
     name = path.name.removesuffix(".gz").lower()
-    data, notes = read_text(path, western=name.endswith(".tsf"))
+    data, notes = read_text(raw, path, western=name.endswith(".tsf"))
     if name.endswith(".tsf"):
         frame, more = read_tsf(data, path.name)
     elif name.endswith((".jsonl", ".ndjson", ".json")) or data.lstrip()[:1] == b"{":
         frame, more = _read_json(data, path.name), ["JSON lines"]
     else:
         frame, more = read_delimited(data, path.name, ragged=layout == "rows")
-    return frame_table(frame, path.name, "file", path, notes + more)
+    return frame_table(frame, path.name, "file", kept, notes + more)
 
 
 def _read_json(data: bytes, source: str) -> pl.DataFrame:
@@ -97,15 +111,20 @@ def _read_json_lines(data: bytes, source: str) -> pl.DataFrame:
         raise DataError(f"{source}: a column holds values of different types ({str(error).splitlines()[0]}).") from None
 
 
-def _read_parquet(path: Path) -> Table:
-    try:
-        part = pl.scan_parquet(path, glob=False, hive_partitioning=False, parallel="none", cache=False)
-        schema, height = dict(part.collect_schema()), _height(part)
-    except pl.exceptions.PolarsError as error:
-        raise DataError(f"{path} is a damaged Parquet file: {str(error).splitlines()[0]}.") from None
+def _read_parquet(source: Path | bytes, path: Path, kept: Path | None) -> Table:
+    part = pl.scan_parquet(source, glob=False, hive_partitioning=False, parallel="none", cache=False)
+    schema, height = _size(part, path)
     if not height:
         raise DataError(f"{path.name} has columns ({', '.join(list(schema)[:5])}) but no row.")
-    return Table(path.name, "file", ((part, height),), schema, path, on_disk=True)
+    return Table(path.name, "file", ((part, height),), schema, kept, on_disk=True)
+
+
+def _size(part: pl.LazyFrame, path: Path) -> tuple[dict[str, pl.DataType], int]:
+    """Columns and rows of a Parquet file. Raises DataError if it is damaged."""
+    try:
+        return dict(part.collect_schema()), int(part.select(pl.len()).collect().item())
+    except pl.exceptions.PolarsError as error:
+        raise DataError(f"{path} is a damaged Parquet file: {str(error).splitlines()[0]}.") from None
 
 
 def _read_directory(path: Path) -> Table:
@@ -113,42 +132,95 @@ def _read_directory(path: Path) -> Table:
     files = sorted(file for pattern in _PARQUET for file in path.rglob(pattern) if not _hidden(file.relative_to(path)))
     if not files:
         raise DataError(f"{path} is a directory without Parquet files; give a file, or a directory of *.parquet.")
-    hive = any("=" in part for part in files[0].relative_to(path).parts[:-1])
-    try:
-        schema = dict(pl.scan_parquet(files, hive_partitioning=hive, missing_columns="insert", extra_columns="ignore").collect_schema())
-        parts = tuple(_part(file, path, schema, hive) for file in files)
-        heights = [_height(part) for part in parts]
-    except pl.exceptions.PolarsError as error:
-        raise DataError(f"{path}: its Parquet files do not fit together: {str(error).splitlines()[0]}.") from None
-    kept = tuple((part, height) for part, height in zip(parts, heights, strict=True) if height)
-    if not kept:
+    full: list[_File] = []
+    for file in files:
+        part = pl.scan_parquet(file, glob=False, hive_partitioning=False, parallel="none", cache=False)
+        schema, height = _size(part, file)
+        if height:
+            full.append(_File(file.relative_to(path), part, schema, height, _hive_keys(file.relative_to(path))))
+    if not full:
         raise DataError(f"{path}: its {len(files)} Parquet files have no row.")
-    notes = (f"{len(files)} Parquet files{', Hive partitions' if hive else ''}",)
-    return Table(path.name, "file", kept, schema, path, notes, on_disk=True)
+    schema, notes = _common_schema(full, path)
+    keys = list(dict.fromkeys(key for file in full for key in file.keys))
+    schema |= {key: _key_type([file.keys.get(key) for file in full]) for key in keys if key not in schema}
+    notes = [f"{len(files)} Parquet files{', Hive partitions' if keys else ''}", *notes]
+    parts = tuple((file.part.select(_columns(file, schema)), file.height) for file in full)
+    return Table(path.name, "file", parts, schema, path, tuple(notes), on_disk=True)
 
 
-def _part(file: Path, root: Path, schema: dict[str, pl.DataType], hive: bool) -> pl.LazyFrame:
-    """One file with the columns and types of the whole directory, the Hive keys from its path."""
-    part = pl.scan_parquet(file, glob=False, hive_partitioning=False, parallel="none", cache=False)
-    own = part.collect_schema()
-    keys = dict(folder.split("=", 1) for folder in file.relative_to(root).parts[:-1] if "=" in folder) if hive else {}
+@dataclass(frozen=True)
+class _File:
+    """One Parquet file of a directory: its path in there, its own columns, its rows, and the Hive keys of its folders."""
+
+    name: Path
+    part: pl.LazyFrame
+    schema: dict[str, pl.DataType]
+    height: int
+    keys: dict[str, str | None]
+
+
+def _common_schema(files: list[_File], root: Path) -> tuple[dict[str, pl.DataType], list[str]]:
+    """The columns of all files, each with a type that holds its values in every file, and notes on those that some files lack."""
+    schema: dict[str, pl.DataType] = {}
+    origin: dict[str, _File] = {}
+    for file in files:
+        for name, dtype in file.schema.items():
+            common = common_type(schema.get(name, dtype), dtype)
+            if common is None:
+                given = f"{root / file.name}, column '{name}' holds {dtype}, but in {origin[name].name} it holds {schema[name]}"
+                raise DataError(f"{given}; expected one type in all files. Write one of them anew with the other's type.")
+            if common != schema.get(name):
+                schema[name], origin[name] = common, file
+    notes = []
+    for name in schema:
+        count = sum(name in file.schema for file in files)
+        if count < len(files):
+            notes.append(f"column '{name}' is in {count} of {len(files)} files, and missing in the others")
+    return schema, notes
+
+
+def common_type(one: pl.DataType, other: pl.DataType) -> pl.DataType | None:
+    """The type that holds the values of both without loss of meaning; None if there is none, as for numbers and text."""
+    types = [dtype for dtype in (one, other) if dtype != pl.Null]
+    if one == other or len(types) < 2:
+        return types[0] if types else one
+    if one.is_numeric() and other.is_numeric():
+        return pl.concat([pl.Series(dtype=dtype).to_frame("") for dtype in types], how="vertical_relaxed").dtypes[0]
+    if all(isinstance(dtype, pl.String | pl.Categorical | pl.Enum) for dtype in types):
+        return pl.String()
+    zones = [dtype.time_zone if isinstance(dtype, pl.Datetime) else None for dtype in types if isinstance(dtype, pl.Date | pl.Datetime)]
+    return pl.Datetime("us", zones[0]) if len(zones) == 2 and zones[0] == zones[1] else None
+
+
+def _hive_keys(path: Path) -> dict[str, str | None]:
+    pairs = (folder.split("=", 1) for folder in path.parts[:-1] if "=" in folder)
+    return {key: None if value == "__HIVE_DEFAULT_PARTITION__" else unquote(value) for key, value in pairs}
+
+
+def _key_type(values: list[str | None]) -> pl.DataType:
+    """Whole numbers and dates by their look; text else, as are numbers with leading zeros, which are names."""
+    texts = [value for value in values if value is not None]
+    if texts and all(re.fullmatch(r"0|-?[1-9]\d{0,17}", text) for text in texts):
+        return pl.Int64()
+    dates = pl.Series(texts, dtype=pl.String).str.to_date("%Y-%m-%d", strict=False)
+    return pl.Date() if texts and not dates.null_count() else pl.String()
+
+
+def _columns(file: _File, schema: dict[str, pl.DataType]) -> list[pl.Expr]:
+    """The columns of the whole directory, in their types, from one file."""
     columns = []
     for name, dtype in schema.items():
-        if name in own:
-            columns.append(pl.col(name).cast(dtype))
-        elif name in keys and keys[name] != "__HIVE_DEFAULT_PARTITION__":
-            columns.append(pl.lit(unquote(keys[name])).cast(pl.String).cast(dtype).alias(name))
+        if name in file.schema:
+            columns.append(named([name]).as_expr() if file.schema[name] == dtype else named([name]).cast(dtype))
         else:
-            columns.append(pl.lit(None, dtype=dtype).alias(name))
-    return part.select(columns)
+            text = pl.Series([file.keys.get(name)], dtype=pl.String)
+            value = text.str.to_date() if dtype == pl.Date else text.cast(dtype)
+            columns.append(pl.lit(value.item(), dtype=dtype).alias(name))
+    return columns
 
 
 def _hidden(path: Path) -> bool:
     return any(part.startswith((".", "_")) for part in path.parts)
-
-
-def _height(part: pl.LazyFrame) -> int:
-    return int(part.select(pl.len()).collect().item())
 
 
 def _read_frame(source: Any) -> Table:
@@ -161,6 +233,7 @@ def _read_frame(source: Any) -> Table:
     kind = str(frame.implementation).lower()
     if isinstance(frame, nw.LazyFrame):
         frame = frame.collect()
+    check_names([str(name) for name in frame.columns], "data frame")
     result = _to_polars(frame)
     if not result.width or not result.height:
         raise DataError(f"The data frame has {result.width} columns and {result.height} rows; expected at least one of each.")
@@ -171,9 +244,12 @@ def _read_frame(source: Any) -> Table:
 
 def _with_index(source: Any) -> Any:
     """A pandas frame with an index of names or times as a column, and periods as the times they begin; any other as it is."""
-    index = getattr(source, "index", None)
-    if not hasattr(source, "reset_index") or index is None or not hasattr(index, "names"):
+    if not hasattr(source, "reset_index") or not hasattr(source, "columns") or not hasattr(source.index, "names"):
         return source
+    twice = [name for name in source.index.names if name is not None and name in source.columns]
+    if twice:
+        source = source.reset_index(level=twice, drop=True)
+    index = source.index
     timed = str(getattr(index, "dtype", "")).startswith(("datetime", "period"))
     if timed or any(name is not None for name in index.names):
         source = source.reset_index()
@@ -193,8 +269,10 @@ def _column(column: "nw.Series[Any]", name: str) -> pl.Series:
     dtype = column.dtype
     if dtype.is_float():
         return pl.Series(name, column.to_numpy()).fill_nan(None)
-    if (dtype.is_integer() and not column.null_count()) or (isinstance(dtype, nw.Datetime) and dtype.time_zone is None):
+    if dtype.is_integer() and not column.null_count():
         return pl.Series(name, column.to_numpy())
+    if isinstance(dtype, nw.Datetime) and dtype.time_zone is None:
+        return pl.Series(name, column.to_numpy().astype("datetime64[us]"))  # polars knows no seconds
     return pl.Series(name, column.to_list(), strict=False)
 
 
@@ -205,7 +283,7 @@ def _rows_to_long(table: Table) -> Table:
     if not names:
         raise DataError(f"{table.source} has one column; expected a series per row: its id, then its values.")
     _check_header_of_rows(names, table.source)
-    values = _numbers(frame.select(names), table.source)
+    values = _numbers(frame.select(named(names)), table.source)
     seen = ~np.isnan(values)
     lengths = np.where(seen.any(axis=1), len(names) - np.argmax(seen[:, ::-1], axis=1), 0)
     kept = np.arange(len(names)) < lengths[:, None]

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import polars as pl
+from polars import selectors
 
 from tidegate.errors import DataError, did_you_mean
 
@@ -52,12 +53,18 @@ class Table:
         groups = [columns[start : start + size] for start in range(0, len(columns), size)]
         for part, height in self.parts:
             for start in range(0, height, rows):
-                pieces = [part.select(group).slice(start, rows).collect() for group in groups]
+                pieces = [self._collect(part.select(named(group)).slice(start, rows)) for group in groups]
                 yield pl.concat(pieces, how="horizontal") if len(pieces) > 1 else pieces[0]
 
     def frame(self, columns: Sequence[str] | None = None) -> pl.DataFrame:
         """The whole table, or some of its columns."""
-        return pl.concat([part.select(columns or self.columns) for part, _ in self.parts]).collect()
+        return self._collect(pl.concat([part.select(named(columns or self.columns)) for part, _ in self.parts]))
+
+    def _collect(self, query: pl.LazyFrame) -> pl.DataFrame:
+        try:
+            return query.collect()
+        except pl.exceptions.PolarsError as error:
+            raise DataError(f"{self.source} cannot be read to its end: {str(error).splitlines()[0]} (is a file damaged?).") from None
 
     def require(self, column: str, role: str) -> None:
         """Raise DataError if there is no such column."""
@@ -76,6 +83,18 @@ class Table:
         else:
             _add_file(digest, self.path)
         return digest.hexdigest()
+
+
+def named(columns: Sequence[str]) -> selectors.Selector:
+    """Columns by their names as they are: alone, polars takes '*' for all columns and '^y$' for a pattern."""
+    return selectors.by_name(*columns)
+
+
+def check_names(columns: Sequence[str], source: str) -> None:
+    """Raise DataError for a name of a form that polars takes for a pattern wherever it works with a single column."""
+    for name in columns:
+        if name.startswith("^") and name.endswith("$"):
+            raise DataError(f"{source} has a column named '{name}', which reads as a pattern for names. Rename it, such as {name[1:-1]!r}.")
 
 
 def frame_table(

@@ -15,6 +15,9 @@ _DATES = (
     (r"\d{4}/\d{1,2}/\d{1,2}", ("%Y/%m/%d",)),
     (r"\d{4}\.\d{1,2}\.\d{1,2}", ("%Y.%m.%d",)),
     (r"\d{4}年\d{1,2}月\d{1,2}日", ("%Y年%m月%d日",)),
+    (r"\d{14}", ("%Y%m%d%H%M%S",)),
+    (r"\d{12}", ("%Y%m%d%H%M",)),
+    (r"\d{10}", ("%Y%m%d%H",)),
     (r"\d{8}", ("%Y%m%d",)),
     (r"\d{1,2}/\d{1,2}/\d{4}", ("%d/%m/%Y", "%m/%d/%Y")),
     (r"\d{1,2}-\d{1,2}-\d{4}", ("%d-%m-%Y", "%m-%d-%Y")),
@@ -42,6 +45,7 @@ _CLOCKS = (
     (r"\d{1,2}时\d{1,2}分", "%H时%M分"),
     (r"\d{1,2}", "%H"),
 )
+_DIGITS = ((14, "%Y%m%d%H%M%S"), (12, "%Y%m%d%H%M"), (10, "%Y%m%d%H"), (8, "%Y%m%d"), (6, "%Y%m"))
 _QUARTER = r"^(?:(\d{4})[- ]?[Qq]([1-4])|[Qq]([1-4])[- /](\d{4}))$"
 _UNIX = {"unix": "s", "unix-ms": "ms", "unix-us": "us"}
 _HAS_CLOCK = re.compile(r"%[-_0]?[HIklTRXcsp]")
@@ -55,7 +59,7 @@ _EXAMPLE = "--time-format '%d/%m/%Y %H:%M'"
 class TimeFormat:
     """How a time column is read.
 
-    how     "as is" (times of the file's own type), "integer", "digits" (20160701 or 201607 as a number), "unix", "quarter" or "format"
+    how     "as is" (times of the file's own type), "integer", "digits" (201607 as a number), "unix", "quarter" or "format"
     format  for "format" and "digits": as in strptime; for "unix": the unit
     """
 
@@ -130,9 +134,9 @@ def _of_numbers(sample: pl.Series, kind: Kind | None, place: str) -> TimeFormat:
     if sample.dtype.is_float() and not (sample == sample.round()).all():
         raise DataError(f"{place}: {sample[0]} is no time; expected time stamps, dates or whole numbers.")
     whole = sample.cast(pl.Int64)
-    for digits, form in ((8, "%Y%m%d"), (6, "%Y%m")):
+    for digits, form in _DIGITS:
         if kind != "integer" and len(whole) > 1 and ((whole >= 18 * 10 ** (digits - 2)) & (whole < 22 * 10 ** (digits - 2))).all():
-            jumps = digits == 8 or bool((whole.unique().sort().diff() == 89).any())
+            jumps = digits != 6 or bool((whole.unique().sort().diff() == 89).any())
             if jumps and not _strptime(whole.cast(pl.String), form).null_count():
                 return TimeFormat("digits", form)
     return TimeFormat("integer")

@@ -10,6 +10,7 @@ _FREQUENCIES = {
     "4_seconds": "4s",
     "secondly": "s",
     "minutely": "min",
+    "10_minutes": "10min",
     "half_hourly": "30min",
     "hourly": "h",
     "daily": "d",
@@ -47,8 +48,14 @@ def read_tsf(data: bytes, source: str) -> tuple[pl.DataFrame, list[str]]:
             words[name].append(word)
     series = pl.DataFrame(words, schema=dict.fromkeys(words, pl.String))
     frequency = facts.get("frequency", "")
-    times = _times(series, attributes, [len(part) for part in values], _FREQUENCIES.get(frequency), source)
-    return _long(series, attributes, times, values), [f"Monash .tsf, {frequency or 'no frequency'}"]
+    step = _FREQUENCIES.get(frequency)
+    times = _times(series, attributes, [len(part) for part in values], step, source)
+    notes = [f"Monash .tsf, {frequency or 'no frequency'}"]
+    if frequency and step is None:
+        notes.append(
+            f"the frequency '{frequency}' is none of {', '.join(_FREQUENCIES)}: steps are numbered from 1, their times are not used"
+        )
+    return _long(series, attributes, times, values), notes
 
 
 def _head(lines: list[str], source: str) -> tuple[list[tuple[str, str]], dict[str, str]]:
@@ -60,10 +67,10 @@ def _head(lines: list[str], source: str) -> tuple[list[tuple[str, str]], dict[st
             continue
         if words[0].lower() != "@attribute":
             facts[words[0][1:].lower()] = " ".join(words[1:]).lower()
-        elif len(words) != 3 or words[2] not in _TYPES:
+        elif len(words) != 3 or words[2].lower() not in _TYPES:
             raise DataError(f"{source}, line {number}: '{line.strip()}'; expected @attribute NAME string, numeric or date.")
         else:
-            attributes.append((words[1], words[2]))
+            attributes.append((words[1], words[2].lower()))
     return attributes, facts
 
 

@@ -11,7 +11,7 @@ from tidegate.data.columns import Columns
 from tidegate.data.grid import check_free, check_grid_size, periods_of
 from tidegate.data.scan import Keys, Scan
 from tidegate.data.sequences import Channel, Sequences
-from tidegate.data.table import Table
+from tidegate.data.table import Table, named
 from tidegate.errors import DataError
 
 _CELLS = 1 << 21
@@ -82,7 +82,7 @@ def _fill(
 
 def _block(chunk: pl.DataFrame, series: list[Reader], first_row: int) -> np.ndarray:
     """The series of a chunk, float32 [n, rows]; one by one only where there is something to say."""
-    chosen = chunk.select([reader.channel.name for reader in series])
+    chosen = chunk.select(named([reader.channel.name for reader in series]))
     if all(dtype.is_numeric() for dtype in chosen.dtypes):
         block = chosen.select(pl.all().cast(pl.Float32, strict=False).fill_null(np.nan)).to_numpy().T
         if not np.isinf(block).any():

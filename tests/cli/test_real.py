@@ -111,3 +111,10 @@ def test_an_interrupt_saves_and_resume_goes_on(table: Path, tmp_path: Path) -> N
         assert app.run([*words, "--resume", "--quiet"]) == 0
     lines = (tmp_path / "R" / "metrics.jsonl").read_text().splitlines()
     assert [json.loads(line)["epoch"] for line in lines] == list(range(100))
+
+
+def test_an_option_given_twice(table: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    frame = pl.read_csv(table).with_columns((pl.col("负荷") * 2).alias("b"))
+    frame.write_csv(tmp_path / "two.csv")
+    assert app.run(["check", str(tmp_path / "two.csv"), "--time", "时间", "--target", "负荷", "--target", "b", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["facts"]["targets"] == ["负荷", "b"]

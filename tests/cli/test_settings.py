@@ -1,5 +1,6 @@
 """From options, files and --set to settings."""
 
+import json
 from pathlib import Path
 
 import pytest
@@ -12,9 +13,9 @@ from tidegate.errors import SettingsError
 
 def test_every_option_reaches_its_setting() -> None:
     options = ForecastOptions(
-        target="负荷,温度", time="时间", id="站点", past="a,b", future="c", static="d",
-        layout="long", horizon=24, lookback=96, season="24,168", freq="h", time_format="%d/%m/%Y",
-        split="60/20/20", clean="off", network="lstm", loss="quantile", quantiles="0.9,0.05",
+        target=["负荷,温度"], time="时间", id="站点", past=["a,b"], future=["c"], static=["d"],
+        layout="long", horizon=24, lookback=96, season=["24,168"], freq="h", time_format="%d/%m/%Y",
+        split="60/20/20", clean="off", network="lstm", loss="quantile", quantiles=["0.9,0.05"],
         seed=7, max_epochs=3, time_limit=1.5, device="cpu",
     )  # fmt: skip
     config = forecast_config(options)
@@ -50,7 +51,7 @@ def test_options_win_over_the_file_and_set_over_both(tmp_path: Path) -> None:
 
 
 def test_the_config_of_a_run_gives_the_same_settings(tmp_path: Path) -> None:
-    config = forecast_config(ForecastOptions(horizon=3, target="y", network="lstm", set=["network.hidden=7"]))
+    config = forecast_config(ForecastOptions(horizon=3, target=["y"], network="lstm", set=["network.hidden=7"]))
     file = tmp_path / "config.json"
     file.write_text(config.to_json(), encoding="utf-8")
     assert forecast_config(ForecastOptions(config=str(file))) == config
@@ -60,6 +61,19 @@ def test_network_settings_without_a_name_are_those_of_the_default_network() -> N
     network = forecast_config(ForecastOptions(horizon=3, set=["network.filters=8"])).network
     assert isinstance(network, AttentionCNNLSTMSettings)
     assert network.filters == 8
+
+
+@pytest.mark.parametrize(("there", "asked"), [("attention-cnn-lstm", "lstm"), ("lstm", "attention-cnn-lstm")])
+def test_another_network_than_that_of_the_file(tmp_path: Path, there: str, asked: str) -> None:
+    file = tmp_path / "config.json"
+    given = ForecastOptions(horizon=3, network=there, set=["network.hidden=7"])
+    tree = forecast_config(given).model_dump(mode="json")
+    file.write_text(json.dumps(tree))
+    network = forecast_config(ForecastOptions(config=str(file), network=asked)).network
+    assert (network.name, network.hidden) == (asked, 7)
+    file.write_text(json.dumps(tree | {"network": tree["network"] | {"hiden": 8}}))
+    with pytest.raises(SettingsError, match="hiden"):
+        forecast_config(ForecastOptions(config=str(file), network=asked))
 
 
 def test_a_section_that_is_a_value(tmp_path: Path) -> None:
@@ -80,18 +94,24 @@ def test_a_section_that_is_a_value(tmp_path: Path) -> None:
     ],
 )
 def test_names(text: str, expected: list[str]) -> None:
-    assert names("--target", text) == expected
+    assert names("--target", [text]) == expected
+
+
+def test_an_option_that_is_given_twice_holds_both() -> None:
+    assert names("--target", ["a,b", '"c,d"']) == ["a", "b", "c,d"]
+    assert numbers("--season", ["24", "168"]) == [24, 168]
+    assert names("--target", []) is None
 
 
 @pytest.mark.parametrize("text", ["", ",", "a,,b", "a,"])
 def test_an_empty_name(text: str) -> None:
     with pytest.raises(SettingsError, match="--target .* has an empty name"):
-        names("--target", text)
+        names("--target", [text])
 
 
 def test_numbers() -> None:
-    assert numbers("--season", "24,168") == [24, 168]
-    assert numbers("--quantiles", "0.1, 0.9") == [0.1, 0.9]
+    assert numbers("--season", ["24,168"]) == [24, 168]
+    assert numbers("--quantiles", ["0.1, 0.9"]) == [0.1, 0.9]
     assert numbers("--season", None) is None
     with pytest.raises(SettingsError, match="--season '24;168': expected numbers"):
-        numbers("--season", "24;168")
+        numbers("--season", ["24;168"])

@@ -15,9 +15,10 @@ import pytest
 from rich.console import Console
 
 from tidegate.cli import app
-from tidegate.cli.output import plain, say_json
-from tidegate.cli.progress import Log, Watch, duration, listening
+from tidegate.cli.output import say_json
+from tidegate.cli.progress import Log, Watch, describe, duration, listening
 from tidegate.cli.show import aim, leaderboard
+from tidegate.runs.plain import plain
 from tidegate.train.events import EpochEnded, Said, Saved, Started, Stepped, Stopped
 
 Scores = dict[str, float]
@@ -226,3 +227,8 @@ def test_time_left_is_that_of_the_nearest_limit() -> None:
 
 def test_duration() -> None:
     assert [duration(value) for value in (0.4, 42.0, 200.0, 7500.0)] == ["0 s", "42 s", "3 min 20 s", "2 h 05 min"]
+
+
+def test_stopped_before_an_epoch_has_ended() -> None:
+    words = describe(Stopped("interrupted", 0, -1, float("inf"), 3.0), Watch())
+    assert words == "stopped: interrupted, before the first epoch has ended; 3 s"

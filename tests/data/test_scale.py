@@ -139,3 +139,20 @@ def test_static_numbers() -> None:
     assert scaler.shift[0].tolist() == [3, 5]
     assert scaler.scale[0].tolist() == pytest.approx([static[[0, 1, 3], 0].std(), 1])
     assert isinstance(sequences.static_channels[0], Channel)
+
+
+@pytest.mark.parametrize("kind", ["standard", "min-max", "robust", "mean-absolute", "change"])
+@pytest.mark.parametrize("unit", [1e-13, 1e-30, 1.0, 1e20])
+def test_whatever_the_unit_it_is_scaled_alike(kind: str, unit: float) -> None:
+    values = 5 + np.random.default_rng(0).normal(size=60)
+    sequences, plain = panel([unit * values]), panel([values])
+    scaler = fit_scaler(sequences, sequences.ends, kind, "series", 3)  # pyright: ignore[reportArgumentType]
+    expected = fit_scaler(plain, plain.ends, kind, "series", 3)  # pyright: ignore[reportArgumentType]
+    assert scaler.scale[0, 0] == pytest.approx(unit * float(expected.scale[0, 0]), rel=1e-5)
+
+
+@pytest.mark.parametrize("value", [0.0, 0.1, 1e-13, 1e-42, -3e7])
+def test_a_constant_is_only_shifted_whatever_its_size(value: float) -> None:
+    sequences = panel([np.full(1000, value)])
+    for kind in ("standard", "min-max", "robust", "change"):
+        assert fit_scaler(sequences, sequences.ends, kind, "series", 3).scale[0, 0] == 1.0

@@ -10,9 +10,16 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tidegate.evaluate import baselines
-from tidegate.evaluate.baselines import History, drift, mean, moving_average, repeat_last, seasonal_naive
+from tidegate.evaluate.baselines import History, drift, mean_before, moving_average, repeat_last, seasonal_naive
 
 NAN = np.nan
+
+
+def mean(history: History, trained: float = NAN) -> np.ndarray:
+    """The training mean, the same for all windows and targets."""
+    return baselines.mean(history, np.full((len(history.origin), history.values.shape[1]), trained))
+
+
 ALL: dict[str, Callable[[History], np.ndarray]] = {
     "mean": mean,
     "repeat_last": repeat_last,
@@ -22,10 +29,10 @@ ALL: dict[str, Callable[[History], np.ndarray]] = {
 }
 
 
-def _history(values: list[float], horizon: int = 3, origin: int | None = None, train_end: int = 4) -> History:
+def _history(values: list[float], horizon: int = 3, origin: int | None = None) -> History:
     """One series, one target, one window."""
     origin = len(values) if origin is None else origin
-    return History(np.array(values)[:, None], np.zeros(1, np.int64), np.array([origin]), np.array([train_end]), horizon)
+    return History(np.array(values)[:, None], np.zeros(1, np.int64), np.array([origin]), horizon)
 
 
 def _forecast(baseline: Callable[[History], np.ndarray], history: History) -> list[float]:
@@ -33,15 +40,18 @@ def _forecast(baseline: Callable[[History], np.ndarray], history: History) -> li
 
 
 def test_mean_is_that_of_the_training_part() -> None:
-    assert _forecast(mean, _history([1, NAN, 3, 5, 100, 100])) == [3, 3, 3]
+    assert _forecast(partial(mean, trained=7.0), _history([1, NAN, 3, 5, 100, 100])) == [7, 7, 7]
 
 
-def test_mean_of_an_unobserved_training_part_is_that_of_the_past() -> None:
+def test_mean_of_an_unknown_training_part_is_that_of_the_past() -> None:
     assert _forecast(mean, _history([NAN, NAN, NAN, NAN, 4, 6, 50], origin=6)) == [5, 5, 5]
 
 
-def test_mean_never_reaches_beyond_the_origin() -> None:
-    assert _forecast(mean, _history([1, 3, 50, 50], origin=2, train_end=4)) == [2, 2, 2]
+def test_means_before_rows() -> None:
+    values = np.array([1.0, NAN, 3.0, 5.0, 8.0, 2.0])[:, None]
+    means = mean_before(values, np.array([0, 4, 0, 0, 4, 4]), np.array([4, 6, 1, 3, 5, 4]))
+    np.testing.assert_array_equal(means[:, 0], [3, 5, 1, 2, 8, NAN])
+    assert mean_before(values, np.zeros(0, np.int64), np.zeros(0, np.int64)).shape == (0, 1)
 
 
 def test_repeat_last_steps_over_missing_values() -> None:
@@ -79,13 +89,13 @@ def test_series_do_not_see_each_other_and_channels_are_apart(name: str) -> None:
     rng = np.random.default_rng(0)
     values = rng.normal(size=(30, 2)).astype(np.float32)
     values[rng.random(values.shape) < 0.3] = NAN
-    together = History(values, np.array([0, 12, 12, 12]), np.array([12, 20, 30, 14]), np.array([8, 18, 18, 18]), 7)
+    together = History(values, np.array([0, 12, 12, 12]), np.array([12, 20, 30, 14]), 7)
     forecast = ALL[name](together)
     assert forecast.shape == (4, 7, 2)
     assert forecast.dtype == np.float32
-    for window, (begin, origin, end) in enumerate([(0, 12, 8), (12, 20, 18), (12, 30, 18), (12, 14, 18)]):
+    for window, (begin, origin) in enumerate([(0, 12), (12, 20), (12, 30), (12, 14)]):
         for target in range(2):
-            alone = _history(values[begin:origin, target].tolist(), 7, origin - begin, end - begin)
+            alone = _history(values[begin:origin, target].tolist(), 7, origin - begin)
             np.testing.assert_allclose(forecast[window, :, target], ALL[name](alone)[0, :, 0], rtol=1e-6)
 
 
@@ -112,7 +122,7 @@ def test_what_comes_after_the_origin_changes_nothing(values: list[float], change
 def test_blocks_do_not_change_the_moving_average(monkeypatch: pytest.MonkeyPatch) -> None:
     values = np.random.default_rng(1).normal(size=(50, 1))
     origin = np.arange(10, 50)
-    history = History(values, np.zeros(40, np.int64), origin, np.full(40, 30), 2)
+    history = History(values, np.zeros(40, np.int64), origin, 2)
     whole = moving_average(history, 6)
     monkeypatch.setattr(baselines, "_BLOCK_WINDOWS", 7)
     np.testing.assert_array_equal(whole, moving_average(history, 6))
@@ -124,7 +134,7 @@ def test_repeat_last_on_etth1(shared: Path) -> None:
     values = np.genfromtxt(shared / "ett" / "ETTh1.csv", delimiter=",", skip_header=1)[:14400, 1:]
     values = (values - values[:8640].mean(axis=0)) / values[:8640].std(axis=0)
     origin = np.arange(11520, 14400 - 95)
-    history = History(values, np.zeros(len(origin), np.int64), origin, np.full(len(origin), 8640), 96)
+    history = History(values, np.zeros(len(origin), np.int64), origin, 96)
     error = repeat_last(history) - values[origin[:, None] + np.arange(96)]
     assert np.mean(error**2) == pytest.approx(1.294, abs=5e-4)
     assert np.mean(np.abs(error)) == pytest.approx(0.713, abs=5e-4)

@@ -8,7 +8,7 @@ from sklearn.linear_model import Ridge as TheirRidge
 
 from tidegate.evaluate import normal_equations
 from tidegate.evaluate import ridge as module
-from tidegate.evaluate.ridge import Ridge, fit_ridge
+from tidegate.evaluate.ridge import Cleaned, Ridge, fit_ridge
 
 FIRST = np.array([0])
 NONE = np.zeros(0, np.int64)
@@ -202,3 +202,19 @@ def test_etth1(shared: Path) -> None:
     origin = np.arange(11520, 14400 - 95)
     error = fitted.predict(values, np.zeros(len(origin), np.int64), origin) - values[origin[:, None] + np.arange(96)]
     assert np.mean(error**2) == pytest.approx(0.3655, abs=2e-4)
+
+
+def test_a_cleaned_lookback_is_read_in_place_of_the_observed_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As if the values had been so, the last one and those before the series begins too; other windows see what was observed."""
+    monkeypatch.setattr(module, "BLOCK_ORIGINS", 2)
+    values, first = _waves(120), np.array([0, 0, 0, 50])
+    ridge, origin = fit_ridge(values, FIRST, np.arange(24, 90), NONE, 24, 6), np.array([60, 61, 62, 58])
+    spiky = values.copy()
+    spiky[[50, 59], 1] = 1e4
+    window, row = np.array([0, 0, 1, 1, 3]), np.array([50, 59, 50, 59, 50])
+    cleaned = Cleaned(window, row - origin[window] + 24, np.ones(5, np.int64), values[row, 1])
+    said = ridge.predict(spiky, first, origin, cleaned)
+    plain, dirty = ridge.predict(values, first, origin), ridge.predict(spiky, first, origin)
+    np.testing.assert_allclose(said[:2], plain[:2], rtol=1e-12)
+    np.testing.assert_array_equal(said[2], dirty[2])
+    np.testing.assert_allclose(said[3], plain[3], rtol=1e-12, err_msg="the first value stands for those before it, as cleaned")

@@ -14,7 +14,7 @@ NAMES = ("auto_ets", "auto_theta")
 
 def _history(values: np.ndarray, origins: list[int], horizon: int) -> History:
     num = len(origins)
-    return History(values, np.zeros(num, np.int64), np.array(origins), np.full(num, 10), horizon)
+    return History(values, np.zeros(num, np.int64), np.array(origins), horizon)
 
 
 def _wave(steps: int) -> np.ndarray:

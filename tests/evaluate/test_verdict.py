@@ -95,21 +95,38 @@ def test_only_common_cells_are_compared() -> None:
 
 
 def test_few_origins_claim_nothing() -> None:
-    model, rivals = _rivals(windows=4)
+    model, rivals = _rivals(windows=7)
     told = verdict(model, {"twice": rivals["twice"]})
     assert told.rows[0].outcome == "ties"
-    assert told.text.endswith("% better, but 4 origins are too few to tell a difference from noise.")
+    assert told.text.endswith("% better, but there are too few origins (7, of at least 8) to tell a difference from noise.")
+    both = verdict(model, {"twice": rivals["twice"], "worse": rivals["worse"]})
+    assert both.text.endswith(": too few origins (7, of at least 8) to tell a difference from noise.")
 
 
-def test_few_origins_of_many_series_take_series_as_the_sample() -> None:
+@pytest.mark.parametrize("origins", [1, 2, 5, 9])
+def test_series_that_move_together_are_one_observation_at_each_origin(origins: int) -> None:
+    """Forecasts of equal skill for 50 series that share most of their path: whichever is right by luck is so for all series at once."""
+    rng, claims = np.random.default_rng(origins), 0
+    series, origin = np.repeat(np.arange(50), origins), np.tile(12 * np.arange(origins), 50)
+    for _ in range(50):
+        shared, own = rng.normal(size=(origins, 12)), rng.normal(size=(50, origins, 12))
+        observed = (np.sqrt(0.6) * shared + np.sqrt(0.4) * own).reshape(-1, 12, 1)
+        pair = (_backtest(observed, np.full_like(observed, level), series, origin) for level in (0.2, -0.2))
+        claims += verdict(next(pair), {"rival": next(pair)}).rows[0].outcome != "ties"
+    assert claims <= 8, "5 % of 50 are 2.5; series taken as independent give 25 and more"
+
+
+def test_series_without_a_common_clock_are_the_sample() -> None:
     rng = np.random.default_rng(4)
     observed = rng.normal(size=(120, 4, 1))
     series, origin = np.repeat(np.arange(60), 2), np.tile([0, 4], 60) + np.repeat(np.arange(60), 2)
     model = _backtest(observed, observed + rng.normal(size=observed.shape), series, origin)
     rival = _backtest(observed, observed + 2 * rng.normal(size=observed.shape), series, origin)
-    told = verdict(model, {"rival": rival})
+    told = verdict(replace(model, shared_clock=False), {"rival": rival})
     assert (told.rows[0].sample, told.rows[0].num, told.rows[0].outcome) == ("series", 60, "beats")
-    assert "of 60 series" in told.text
+    assert "over 120 origins of 60 series, taking the series as independent;" in told.text
+    clock = verdict(model, {"rival": rival})
+    assert clock.rows[0].sample == "origins" and "independent" not in clock.text
 
 
 def test_overlapping_origins_are_not_taken_for_independent() -> None:

@@ -125,6 +125,29 @@ def test_a_loaded_run_whose_data_is_gone_or_changed(tmp_path: Path) -> None:
         tg.load(tmp_path / "frame").predict()
 
 
+def test_data_that_changes_between_fit_and_save(tmp_path: Path) -> None:
+    path = tmp_path / "load.csv"
+    one_series().write_csv(path)
+    model = forecaster().fit(path)
+    one_series(301).write_csv(path)
+    with pytest.raises(RunError, match="load.csv has changed since"):
+        tg.load(model.save(tmp_path / "run")).evaluate()
+
+
+def test_a_save_that_fails_brings_the_replaced_run_back(fitted: tg.Forecaster, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    run = fitted.save(tmp_path / "run")
+
+    def fail(*arguments: Any, **more: Any) -> None:
+        raise RunError("the disk is full")
+
+    monkeypatch.setattr("tidegate.tasks.forecaster.finish", fail)
+    for path in (run, tmp_path / "other"):
+        with pytest.raises(RunError, match="full"):
+            fitted.save(path, overwrite=True)
+    assert tg.load(run).history == fitted.history
+    assert [path.name for path in tmp_path.iterdir()] == ["run"]
+
+
 def test_pandas_in_pandas_out_and_arrow_in_arrow_out(fitted: tg.Forecaster) -> None:
     frame = one_series()
     expected = fitted.predict()
@@ -413,6 +436,42 @@ def test_horizons_and_lookbacks_that_cannot_be() -> None:
         forecaster(network="attention-cnn-lstm", settings={"subsequence": 30}).fit(one_series())
     with pytest.raises(SettingsError, match="Unknown network 'lstn'|lstn"):
         forecaster(network="lstn").fit(one_series())
+
+
+@pytest.mark.parametrize("settings", [{"training": 3}, {"network": 3}, {"data": [1]}, 3, {"training": {"seed": object()}}])
+def test_settings_that_are_none(settings: Any) -> None:
+    with pytest.raises(SettingsError, match="config|training|network|data"):
+        tg.Forecaster(6, network="lstm", max_epochs=1, config=settings).fit(one_series())
+
+
+def test_numpy_numbers_are_settings() -> None:
+    numbers: dict[str, dict[str, Any]] = {
+        "training": {"learning_rate": np.float32(0.01), "max_epochs": np.int64(1)},
+        "network": {"hidden": np.int32(8)},
+    }
+    model = tg.Forecaster(np.int64(6), lookback=np.int64(24), quantiles=np.array([0.1, 0.9]), seed=np.uint8(3), config=numbers)  # type: ignore[arg-type]
+    assert model.fit(one_series()).config.training.seed == 3  # type: ignore[union-attr]
+    assert model.config.data.lookback == 24  # type: ignore[union-attr]
+    assert type(numbers["network"]["hidden"]) is np.int32, "what was given is left alone"
+
+
+def test_a_network_over_the_settings_of_another() -> None:
+    kept = forecaster(network="attention-cnn-lstm").fit(one_series()).config
+    assert tg.Forecaster(6, network="lstm", config=kept).fit(one_series()).config.network.name == "lstm"  # type: ignore[union-attr]
+
+
+def test_a_picture_of_a_series_by_its_number_and_with_a_future_table() -> None:
+    pytest.importorskip("matplotlib")
+    data = panel().with_columns(pl.col("unique_id").replace_strict({"a": 7, "b": 8, "c": 9}, return_dtype=pl.Int64))
+    model = forecaster().fit(data)
+    assert model.plot(series=8).axes[0].get_title(loc="left") == "8 y"
+    with pytest.raises(DataError, match="no series '5'"):
+        model.plot(series=5)
+    known = covariates()
+    model = forecaster().fit(known, future=["promo"])
+    with pytest.raises(DataError, match="Known-future"):
+        model.plot(known[:314])
+    assert model.plot(known[:314], future=known[314:]).axes[0].get_title(loc="left") == "y"
 
 
 def test_subsequences_without_overlap() -> None:

@@ -48,11 +48,15 @@ def test_a_quantile_network_that_has_hardly_learned_is_calibrated() -> None:
     assert inside.mean() == pytest.approx(0.8, abs=0.06)
 
 
-def test_residuals_that_are_not_known_leave_the_point(trained: tuple[Material, ForecastModel]) -> None:
+def test_residuals_that_are_not_known_leave_the_point_and_no_interval(trained: tuple[Material, ForecastModel]) -> None:
     material, model = trained
     origins = material.test_set(3)
-    said = replace(model, residuals=np.full((6, 1, 4), np.nan, np.float32)).predict(origins)
-    np.testing.assert_array_equal(said.quantiles[..., 0], said.point)
+    residuals = np.full((6, 1, 4), np.nan, np.float32)
+    residuals[..., 2] = 0.0
+    said = replace(model, residuals=residuals).predict(origins)
+    np.testing.assert_array_equal(said.point, model.predict(origins).point)
+    np.testing.assert_array_equal(said.quantiles[..., 2], said.point)
+    assert np.isnan(said.quantiles[..., [0, 1, 3]]).all(), "no interval of width zero"
 
 
 @given(st.lists(st.floats(-5, 5), min_size=1, max_size=60), st.sampled_from([0.05, 0.1, 0.25, 0.8, 0.9, 0.975]), st.integers(0, 5))

@@ -263,3 +263,11 @@ def test_missing_truth_weighs_nothing(build: Build) -> None:
     before = weights(job.network)
     _, events = trained(job)
     assert weights(job.network) == before, "a batch without any truth changes nothing"
+
+
+def test_a_validation_part_without_any_truth_is_no_loss_of_0(build: Build) -> None:
+    def validation_gone(y: Tensor) -> None:
+        y[40:] = torch.nan
+
+    with pytest.raises(TrainingError, match=r"validation windows hold no observed value.*--split"):
+        trained(build(validation_gone))

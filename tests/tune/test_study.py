@@ -139,10 +139,24 @@ def test_the_time_of_the_study(study: Opener) -> None:
     toy = study(slow, trials=1000, time_limit=0.5)
     toy.run(ignore, never)
     states = [trial.state for trial in toy.trials()]
-    assert states == ["complete"] * (len(states) - 1) + ["pruned"]
+    assert states == ["complete"] * (len(states) - 1) + ["failed"]
     assert 2 <= len(states) <= 3
     study(slow, trials=1000, time_limit=0.5).run(ignore, never)
     assert toy.done <= len(states) + 1, "the time of earlier calls counts"
+
+
+def test_a_trial_that_the_time_cut_off_is_run_again_by_a_call_with_more_time(study: Opener) -> None:
+    def slow(params: Any, attempt: Any) -> Outcome:
+        while not attempt.stop():
+            time.sleep(0.01)
+        raise Halted(None)
+
+    study(slow, trials=2, time_limit=0.2).run(ignore, never)
+    study(slow, trials=2, time_limit=0.4).run(ignore, never)
+    toy = study(trials=2)
+    toy.run(ignore, never)
+    assert [trial.state for trial in toy.trials()] == ["failed", "failed", "complete", "complete"]
+    assert toy.trials()[0].params == toy.trials()[1].params == toy.trials()[2].params == toy.search.defaults
 
 
 def test_what_the_only_trial_had_is_kept_when_the_time_is_up(study: Opener) -> None:
@@ -259,6 +273,11 @@ def test_storage_that_cannot_be_used(study: Opener, tmp_path: Path) -> None:
     (tmp_path / "notes.txt").write_text("not a journal\nof a study\n")
     with pytest.raises(RunError, match=r"notes.txt is no journal of a study"):
         study(where=place_of(tmp_path / "R", str(tmp_path / "notes.txt")))
+    (tmp_path / "one.csv").write_text("a single line without its end")
+    with pytest.raises(RunError, match=r"one.csv is no journal of a study"):
+        study(where=place_of(tmp_path / "R", str(tmp_path / "one.csv")))
+    assert (tmp_path / "one.csv").read_text() == "a single line without its end"
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["notes.txt", "one.csv"], "nothing is left beside them"
     (tmp_path / "file").write_text("")
     with pytest.raises(RunError, match="cannot be written"):
         study(where=place_of(tmp_path / "file" / "R", None))

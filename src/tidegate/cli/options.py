@@ -20,6 +20,8 @@ def option(name: str, metavar: str, text: str) -> Any:
 
 
 Text = str | None
+Texts = list[str] | None
+"""Of an option that may be given several times, each time with one value or several with commas between them."""
 Number = float | None
 Count = int | None
 
@@ -28,16 +30,16 @@ Count = int | None
 class ColumnOptions:
     """What the columns mean. Lists are separated by commas; a name with a comma stands in double quotes."""
 
-    target: Annotated[Text, option("--target", "C[,C]", "Columns to forecast; default: y or target.")] = None
+    target: Annotated[Texts, option("--target", "C[,C]", "Columns to forecast; default: y or target.")] = None
     time: Annotated[Text, option("--time", "C", "Time column; default: ds or timestamp.")] = None
     id: Annotated[Text, option("--id", "C", "Column that names the series; default: unique_id or item_id.")] = None
-    past: Annotated[Text, option("--past", "C[,C]", "Covariates known up to the forecast origin.")] = None
-    future: Annotated[Text, option("--future", "C[,C]", "Covariates known in the future too.")] = None
-    static: Annotated[Text, option("--static", "C[,C]", "Covariates that are constant in a series.")] = None
+    past: Annotated[Texts, option("--past", "C[,C]", "Covariates known up to the forecast origin.")] = None
+    future: Annotated[Texts, option("--future", "C[,C]", "Covariates known in the future too.")] = None
+    static: Annotated[Texts, option("--static", "C[,C]", "Covariates that are constant in a series.")] = None
     layout: Annotated[Text, option("--layout", "NAME", "long (default), wide: a column per series, or rows: a row per series.")] = None
     horizon: Annotated[Count, option("--horizon", "N", "Steps to forecast.")] = None
     lookback: Annotated[Count, option("--lookback", "N", "Steps that a forecast sees; default: from season and horizon.")] = None
-    season: Annotated[Text, option("--season", "N[,N]", "Steps in a season; default: from the frequency.")] = None
+    season: Annotated[Texts, option("--season", "N[,N]", "Steps in a season; default: from the frequency.")] = None
     freq: Annotated[Text, option("--freq", "F", "Frequency, such as h, 15min, d, me; default: found in the data.")] = None
     time_format: Annotated[Text, option("--time-format", "F", "How times are written, such as %d/%m/%Y %H:%M.")] = None
     config: Annotated[Text, option("--config", "FILE", "Settings as TOML or JSON, the tree of a run's config.json.")] = None
@@ -56,7 +58,7 @@ class ForecastOptions(ColumnOptions):
     ] = None
     network: Annotated[Text, option("--network", "NAME", "attention-cnn-lstm (default) or lstm.")] = None
     loss: Annotated[Text, option("--loss", "NAME", "mae (default), mse, huber or quantile.")] = None
-    quantiles: Annotated[Text, option("--quantiles", "Q[,Q]", "Quantiles to forecast; default: 0.1,0.9.")] = None
+    quantiles: Annotated[Texts, option("--quantiles", "Q[,Q]", "Quantiles to forecast; default: 0.1,0.9.")] = None
     seed: Annotated[Count, option("--seed", "N", "Seed of all random numbers; default: 0.")] = None
     max_epochs: Annotated[Count, option("--max-epochs", "N", "At most so many epochs.")] = None
     time_limit: Annotated[Number, option("--time-limit", "SECONDS", "At most so many seconds of training.")] = None

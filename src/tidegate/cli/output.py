@@ -1,10 +1,10 @@
 """What a verb prints: text for people, or one JSON object for programs."""
 
-import json
-import math
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
+
+from tidegate.runs.plain import json_text
 
 
 def say(text: str) -> None:
@@ -14,7 +14,7 @@ def say(text: str) -> None:
 
 def say_json(value: Mapping[str, Any]) -> None:
     """One strict JSON object on standard output: a number that is not finite is null."""
-    say(json.dumps(plain(value), ensure_ascii=False, allow_nan=False, indent=2))
+    say(json_text(value, indent=2))
 
 
 def say_error(kind: str, message: str, as_json: bool) -> None:
@@ -23,20 +23,3 @@ def say_error(kind: str, message: str, as_json: bool) -> None:
         say_json({"error": {"kind": kind, "message": message}})
     else:
         sys.stderr.write(f"error: {message}\n")
-
-
-def plain(value: Any) -> Any:
-    """A value in terms of JSON: NumPy numbers and arrays, paths and dataclass-like mappings become what they stand for."""
-    if isinstance(value, Mapping):
-        return {str(key): plain(item) for key, item in value.items()}
-    if isinstance(value, str) or value is None or isinstance(value, bool):
-        return value
-    if hasattr(value, "tolist"):
-        return plain(value.tolist())
-    if isinstance(value, float):
-        return value if math.isfinite(value) else None
-    if isinstance(value, int):
-        return int(value)
-    if isinstance(value, Sequence | set | frozenset):
-        return [plain(item) for item in value]
-    return str(value)

@@ -150,6 +150,8 @@ def describe(event: Event, watch: Watch) -> str | None:
             losses = f"train {event.train_loss:.4f}, validation {event.validation_loss:.4f}{' (best)' if event.best else ''}"
             left = f", {watch.left_text}" if watch.left_text else ""
             return f"epoch {event.epoch + 1}{epochs}: {losses}, {duration(event.seconds)}{left}"
+        case Stopped() if event.best_epoch < 0:
+            return f"stopped: {event.reason}, before the first epoch has ended; {duration(event.seconds)}"
         case Stopped():
             return (
                 f"stopped: {event.reason}; best epoch {event.best_epoch + 1}, validation {event.best_loss:.4f}, {duration(event.seconds)}"

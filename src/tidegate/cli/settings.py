@@ -6,6 +6,7 @@ from typing import Any
 from tidegate.cli.options import ColumnOptions, ForecastOptions
 from tidegate.config import NETWORKS, Config, build_config, read_config, set_key
 from tidegate.errors import SettingsError, did_you_mean
+from tidegate.tasks.choose_network import choose_network
 
 
 def forecast_config(options: ForecastOptions) -> Config:
@@ -16,7 +17,7 @@ def forecast_config(options: ForecastOptions) -> Config:
     clean = None if options.clean is None else options.clean == "on"
     _put(tree, "data", {"split": options.split, "clean": clean})
     _put(tree, "training", training)
-    _put(tree, "network", {"name": options.network})
+    choose_network(tree, options.network)
     _apply(tree, options)
     if "horizon" not in tree.get("data", {}):
         raise SettingsError("The horizon is missing. Give --horizon N, the number of steps to forecast.")
@@ -31,25 +32,27 @@ def check_config(options: ColumnOptions) -> Config:
     return build_config(tree)
 
 
-def names(option: str, text: str | None) -> list[str] | None:
-    """'a,b' as two names; a name with a comma in it stands in double quotes: '"a,b",c'. Raises SettingsError for an empty name."""
-    if text is None:
-        return None
-    found = [name.strip() for name in next(csv.reader([text], skipinitialspace=True), [])]
-    if not found or "" in found:
-        raise SettingsError(f"{option} {text!r} has an empty name. Give names separated by commas, such as {option} a,b.")
-    return found
+def names(option: str, texts: list[str] | None) -> list[str] | None:
+    """['a,b', 'c'], of an option that was given twice, as three names; a name with a comma in it stands in double quotes: '"a,b",c'.
+    Raises SettingsError for an empty name."""
+    found = []
+    for text in texts or ():
+        some = [name.strip() for name in next(csv.reader([text], skipinitialspace=True), [])]
+        if not some or "" in some:
+            raise SettingsError(f"{option} {text!r} has an empty name. Give names separated by commas, such as {option} a,b.")
+        found += some
+    return found or None
 
 
-def numbers(option: str, text: str | None) -> list[float | int] | None:
-    """'24,168' as two numbers. Raises SettingsError for anything else."""
-    found = names(option, text)
+def numbers(option: str, texts: list[str] | None) -> list[float | int] | None:
+    """['24,168'] as two numbers. Raises SettingsError for anything else."""
+    found = names(option, texts)
     if found is None:
         return None
     try:
         return [int(item) if item.lstrip("+-").isdecimal() else float(item) for item in found]
     except ValueError:
-        raise SettingsError(f"{option} {text!r}: expected numbers separated by commas.") from None
+        raise SettingsError(f"{option} {','.join(found)!r}: expected numbers separated by commas.") from None
 
 
 def _tree(options: ColumnOptions) -> dict[str, Any]:

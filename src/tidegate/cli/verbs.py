@@ -95,17 +95,11 @@ def predict(run: str, data: str | None, future: str | None, out: str | None, ref
 
 def demo(out: str | None, as_json: bool, quiet: bool) -> int:
     """The main job on the data that ships with the package."""
-    from tidegate.demo import demo_data
-    from tidegate.runs.folder import RunFolder
     from tidegate.tasks.demo import demo_config, run_demo
-    from tidegate.tasks.forecast import train
 
     folder, settings = Path(out) if out else Path("runs") / "demo", demo_config()
-    begun = RunFolder.resume(folder)
 
     def work(listen: Listener, interrupted: Callable[[], bool]) -> Any:
-        if begun is not None and not begun.finished:
-            return train(demo_data(), settings, folder, resume=True, listen=listen, interrupted=interrupted)
         return run_demo(folder, listen=listen, interrupted=interrupted)
 
     return _train_and_show(

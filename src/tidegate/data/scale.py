@@ -76,10 +76,16 @@ def fit_scaler(sequences: Sequences, ends: np.ndarray, kind: Scaling, scope: Sco
         else:
             shift[:, numbers], scale[:, numbers] = _order_statistics(sequences, ends, numbers, kind, scope)
     shift = np.nan_to_num(shift)
-    scale = np.where(np.isfinite(scale) & (scale > 1e-12 * (1.0 + np.abs(shift))), scale, 1.0)
+    scale = np.where(np.isfinite(scale) & (scale > _least_scale(shift)), scale, 1.0)
     if scope == "global":
         shift, scale = shift[:1], scale[:1]
     return Scaler(shift.astype(np.float32), scale.astype(np.float32), kind, scope, reach)
+
+
+def _least_scale(shift: np.ndarray) -> np.ndarray:
+    """A scale up to this is rounding: what float32 tells apart near the shift; whatever the unit, not below its smallest normal number."""
+    kind = np.finfo(np.float32)
+    return np.maximum(kind.eps * np.abs(shift), kind.tiny)
 
 
 def fit_static_scaler(sequences: Sequences) -> Scaler:

@@ -1,8 +1,8 @@
 """Naive rivals: forecasts that any model has to beat.
 
 Each takes a `History` and returns [W, N, C] in the type of its values (mean, repeat_last and moving_average: a read-only view
-that takes the memory of one lead time). Only rows before a window's origin are looked at (the training mean: before
-its `train_end`). Missing values are stepped over; a forecast is NaN only where the series has no observed value before the origin.
+that takes the memory of one lead time). Only rows before a window's origin are looked at. Missing values are stepped over; a
+forecast is NaN only where the series has no observed value before the origin.
 Definitions: Hyndman and Athanasopoulos 2021, 'Forecasting: principles and practice', 5.2, unless a docstring says otherwise.
 """
 
@@ -21,25 +21,21 @@ class History:
     values     [R, C] observed targets of all series one after the other, NaN missing
     first      int64 [W], flat row where the window's series begins
     origin     int64 [W], flat row of the first lead time (may be the row after the last)
-    train_end  int64 [W], flat row after the training part of the window's series
     horizon    number of lead times N
     """
 
     values: np.ndarray
     first: np.ndarray
     origin: np.ndarray
-    train_end: np.ndarray
     horizon: int
 
 
-def mean(history: History) -> np.ndarray:
-    """The mean of the training part; of everything before the origin where the training part holds no value."""
-    end = np.minimum(history.train_end, history.origin)
-    level = _range_means(history.values, history.first, end)
-    empty = np.isnan(level).any(axis=1)
-    if empty.any():
-        before = _range_means(history.values, history.first[empty], history.origin[empty])
-        level[empty] = np.where(np.isnan(level[empty]), before, level[empty])
+def mean(history: History, trained: np.ndarray) -> np.ndarray:
+    """The mean of the training part, `trained` [W, C]; where that is NaN, the mean of everything before the origin."""
+    level = np.array(trained, np.float64)
+    unknown = np.isnan(level).any(axis=1)
+    before = mean_before(history.values, history.first[unknown], history.origin[unknown])
+    level[unknown] = np.where(np.isnan(level[unknown]), before, level[unknown])
     return _constant(history, level)
 
 
@@ -122,20 +118,31 @@ def _take(values: np.ndarray, rows: np.ndarray) -> np.ndarray:
     return np.where(rows < 0, np.nan, taken)
 
 
-def _range_means(values: np.ndarray, first: np.ndarray, end: np.ndarray) -> np.ndarray:
-    """Mean of the observed values from each first to before each end, [W, C]; each pair is summed once."""
-    pairs, places = np.unique(np.stack([first, np.maximum(first, end)], axis=1), axis=0, return_inverse=True)
-    means = np.full((len(pairs), values.shape[1]), np.nan)
-    for number, (begin, stop) in enumerate(pairs):
-        means[number] = _mean_of(values[begin:stop], axis=0)
-    return means[places.reshape(-1)]
+def mean_before(values: np.ndarray, first: np.ndarray, end: np.ndarray) -> np.ndarray:
+    """Mean of the observed values from each first [W] to before each end [W], float64 [W, C]; NaN where there is none.
+
+    A row is summed once, however many windows of its series lie after it.
+    """
+    means = np.full((len(first), values.shape[1]), np.nan)
+    order = np.argsort(first, kind="stable")
+    for part in np.split(order, np.flatnonzero(np.diff(first[order])) + 1) if len(order) else ():
+        stops, places = np.unique(end[part], return_inverse=True)
+        edges = np.concatenate([first[part[:1]], stops])
+        pieces = [_sum_of(values[begin:stop], axis=0) for begin, stop in zip(edges[:-1], stops, strict=True)]
+        total, count = (np.cumsum(sums, axis=0) for sums in zip(*pieces, strict=True))
+        means[part] = np.divide(total, count, out=np.full(total.shape, np.nan), where=count > 0)[places.reshape(-1)]
+    return means
+
+
+def _sum_of(cells: np.ndarray, axis: int) -> tuple[np.ndarray, np.ndarray]:
+    """Sum over an axis without its NaN, in float64, and how many there are."""
+    present = ~np.isnan(cells)
+    return np.where(present, cells, 0).sum(axis=axis, dtype=np.float64), present.sum(axis=axis)
 
 
 def _mean_of(cells: np.ndarray, axis: int) -> np.ndarray:
     """Mean over an axis without its NaN, in float64; NaN where nothing is left."""
-    present = ~np.isnan(cells)
-    count = present.sum(axis=axis)
-    total = np.where(present, cells, 0).sum(axis=axis, dtype=np.float64)
+    total, count = _sum_of(cells, axis)
     return np.divide(total, count, out=np.full(count.shape, np.nan), where=count > 0)
 
 

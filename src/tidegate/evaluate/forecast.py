@@ -30,6 +30,7 @@ class Backtest:
     ids         n names of series
     targets     C names
     mase_scale  float [n, C], see `mase_scale`
+    shared_clock  whether one period number is one time in all series; False where each series counts its own steps
     """
 
     observed: np.ndarray
@@ -41,6 +42,7 @@ class Backtest:
     ids: tuple[str, ...]
     targets: tuple[str, ...]
     mase_scale: np.ndarray
+    shared_clock: bool = True
 
     def __post_init__(self) -> None:
         windows, _, targets = self.observed.shape

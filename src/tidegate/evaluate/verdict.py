@@ -16,10 +16,8 @@ Outcome = Literal["beats", "ties", "loses"]
 SIGNIFICANCE = 0.05
 SMALLEST_PERCENT = 0.5
 """A difference under this many per cent counts as none, however certain: no one would choose by it."""
-_FEW = 10
-"""With fewer origins than this, series are the sample if there are at least as many of them."""
-_FEWEST = 5
-"""With fewer origins than this there is no test."""
+_FEWEST = 8
+"""With a sample smaller than this there is no test: where losses depend on each other, 5 origins claim too much."""
 _BLOCK_CELLS = 1 << 18
 
 
@@ -70,11 +68,12 @@ class Verdict:
 def verdict(model: Backtest, baselines: Mapping[str, Backtest], metric: Metric = "mae") -> Verdict:
     """Compare a model with each rival on the same windows. mae and mase compare absolute errors, rmse squared ones.
 
-    The loss of an origin is the mean over its lead times, targets and series; with fewer than 10 origins but 10 series or more,
-    that of a series is the mean over its windows, and series are the sample. A difference is more than noise if two tests say so
-    at 5 %: Diebold-Mariano with Harvey's correction, which allows for forecasts that overlap, and for origins the same
-    statistic with a variance that allows for any further dependence between them (the larger p value is given). Differences
-    under 0.5 % count as none.
+    The sample is origins, and the loss of one the mean over its lead times, targets and series: series that share a clock move
+    together, so many of them at few origins are few observations. Only where they share none, and have fewer than 8 origins
+    each, are the series the sample, which takes them as independent. A difference is more than noise if two tests say so at 5 %:
+    Diebold-Mariano with Harvey's correction, which allows for forecasts that overlap, and for origins the same statistic with
+    a variance that allows for any further dependence between them (the larger p value is given). Differences under 0.5 % count
+    as none, and a sample of fewer than 8 tells nothing.
     """
     sample, codes = _sample(model)
     rows = tuple(_compare(model, rival, name, metric, sample, codes) for name, rival in baselines.items())
@@ -83,12 +82,11 @@ def verdict(model: Backtest, baselines: Mapping[str, Backtest], metric: Metric =
 
 def _sample(model: Backtest) -> tuple[Literal["origins", "series"], np.ndarray]:
     """What is sampled, and the number of each window's sample member, [W]; origins in order of time."""
-    origins, codes = np.unique(model.origin, return_inverse=True)
-    series, members, counts = np.unique(model.series, return_inverse=True, return_counts=True)
-    few_origins = min(len(origins), int(counts.max(initial=0))) < _FEW
-    if few_origins and len(series) >= _FEW:
-        return "series", members.reshape(-1)
-    return "origins", codes.reshape(-1)
+    if not model.shared_clock:
+        series, members, counts = np.unique(model.series, return_inverse=True, return_counts=True)
+        if counts.max(initial=0) < _FEWEST <= len(series):
+            return "series", members.reshape(-1)
+    return "origins", np.unique(model.origin, return_inverse=True)[1].reshape(-1)
 
 
 def _compare(
@@ -184,7 +182,8 @@ def _words(rows: tuple[Comparison, ...], model: Backtest) -> str:
     if groups["beats"]:
         each = "each difference is" if len(groups["beats"]) > 1 else "the difference is"
         sentences.append(f"Beats {_listed(groups['beats'])}{{where}}; {each} more than noise (Diebold-Mariano, p < {SIGNIFICANCE:g}).")
-    where = f" in {rows[0].metric.upper()} over {_extent(model)}"
+    taken = ", taking the series as independent" if rows[0].sample == "series" else ""
+    where = f" in {rows[0].metric.upper()} over {_extent(model)}{taken}"
     first = sentences[0].replace("{where}", where)
     return " ".join([first, *(sentence.replace("{where}", "") for sentence in sentences[1:])])
 
@@ -194,14 +193,14 @@ def _tie_words(rows: list[Comparison]) -> str:
     if len(rows) == 1:
         return f"No better than {rows[0].rival}{{where}}: {_signed(rows[0])}, {_why(rows[0])}."
     names = _joined([f"{row.rival} ({_signed(row)})" for row in rows])
-    reasons = dict.fromkeys(_why(row).removeprefix("which is ").removeprefix("but ") for row in rows)
+    reasons = dict.fromkeys(_why(row).removeprefix("which is ").removeprefix("but there are ") for row in rows)
     return f"No better than {names}{{where}}: {' or '.join(reasons)}."
 
 
 def _why(row: Comparison) -> str:
     """Why a difference counts as none."""
     if math.isnan(row.p):
-        return f"but {row.num} {row.sample} are too few to tell a difference from noise"
+        return f"but there are too few {row.sample} ({row.num}, of at least {_FEWEST}) to tell a difference from noise"
     if row.p < SIGNIFICANCE and abs(row.difference_percent) < SMALLEST_PERCENT:
         return f"which is under {SMALLEST_PERCENT:g} % and too little to matter"
     return "which is within noise"
@@ -233,7 +232,8 @@ def _joined(parts: list[str]) -> str:
 
 def _extent(model: Backtest) -> str:
     """'80 origins of 1 series'."""
-    origins, series = len(np.unique(model.origin)), len(np.unique(model.series))
+    origins = len(np.unique(model.origin) if model.shared_clock else model.origin)
+    series = len(np.unique(model.series))
     return f"{origins} origin{'' if origins == 1 else 's'} of {series} series"
 
 

@@ -2,7 +2,8 @@
 
 import json
 import shutil
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, nullcontext
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -19,8 +20,12 @@ from tidegate.runs.atomic import (
     sync_folder,
     write_atomically,
 )
-from tidegate.runs.manifest import CHECKPOINT, MANIFEST, new_manifest, now, read_manifest, seal_files, verify_files
+from tidegate.runs.locks import locked_at_once
+from tidegate.runs.manifest import CHECKPOINT, MANIFEST, foreign_files, new_manifest, now, read_manifest, seal_files, verify_files
 from tidegate.runs.tensors import SafetensorError, metadata_from_bytes, tensors_from_bytes, tensors_to_bytes
+
+LOCK = f"{CHECKPOINT}/lock"
+"""What a training process holds; it lies where nothing is sealed, and goes with the checkpoint."""
 
 
 class RunFolder:
@@ -51,20 +56,27 @@ class RunFolder:
         """Begin a run in a new or empty folder; parents are made.
 
         `data` says where the training data lay: path, sha256, rows. `overwrite` replaces a finished run and nothing else.
-        Raises RunError if the folder cannot be written, or holds something.
+        Raises RunError if the folder cannot be written, or holds something; a run that was to be replaced is then in its place.
         """
         path = Path(path)
+        real = path.resolve()  # a link that leads to the folder leads nowhere once the folder is moved aside
+        moved = False
         try:
-            if is_occupied(path):
+            if is_occupied(real):
                 _refuse_or_accept(path, overwrite)
-                _move_aside(path)
-            path.mkdir(parents=True, exist_ok=True)
-            remove_temporaries(path)
-        except OSError as error:
-            raise RunError(explain(path, error)) from error
-        replaces = _aside(path).name if overwrite and _aside(path).exists() else None
-        folder = cls(path, new_manifest(task, dict(data or {}), threads, replaces))
-        folder._write_manifest()
+                _move_aside(real)
+                moved = True
+            real.mkdir(parents=True, exist_ok=True)
+            remove_temporaries(real)
+            replaces = _aside(real).name if overwrite and _aside(real).exists() else None
+            folder = cls(path, new_manifest(task, dict(data or {}), threads, replaces))
+            folder._write_manifest()
+        except BaseException as error:
+            if moved:
+                _bring_back(real)
+            if isinstance(error, OSError):
+                raise RunError(explain(path, error)) from error
+            raise
         return folder
 
     @staticmethod
@@ -107,10 +119,12 @@ class RunFolder:
             return None
         folder = cls(path, read_manifest(path))
         try:
-            remove_temporaries(path)
             if folder.finished:
                 verify_files(path, folder.manifest["files"])
                 folder._tidy()
+            with locked_at_once(path / LOCK) if not folder.finished else nullcontext(True) as free:
+                if free:  # else they are those of a process that is at work
+                    remove_temporaries(path)
         except OSError as error:
             raise RunError(explain(path, error)) from error
         return folder
@@ -208,12 +222,24 @@ class RunFolder:
             raise
         self._tidy()
 
+    @contextmanager
+    def training(self) -> Iterator[None]:
+        """Inside the block no other process can train this run. Raises RunError where one does so already, or has just finished it."""
+        with locked_at_once(self.path / LOCK) as held:
+            if not held:
+                raise RunError(f"Another process is training {self.path}. Wait until it has ended, or choose another folder with --out.")
+            if read_manifest(self.path)["state"] == "finished":
+                shutil.rmtree(self.path / CHECKPOINT, ignore_errors=True)
+                raise RunError(f"Another process has just finished {self.path}. It is ready to be used.")
+            yield
+
     def abandon(self) -> None:
         """Remove an unfinished run; the one that it was to replace is back in its place."""
         self._must_be_open()
-        shutil.rmtree(self.path)
+        real = self.path.resolve()
+        shutil.rmtree(real)
         if self.manifest["replaces"]:
-            _aside(self.path).rename(self.path.resolve())
+            _bring_back(real)
 
     def _tidy(self) -> None:
         """Remove what a finished run needs no more. What cannot be removed does no harm, so it is no error; `resume` tries again."""
@@ -255,6 +281,12 @@ def _refuse_or_accept(path: Path, overwrite: bool) -> None:
         raise RunError(f"{path} holds a run that has not finished{rule}. Go on with it by --resume, or remove it, or choose another --out.")
     if not overwrite:
         raise RunError(f"{path} holds a finished run. Replace it with --overwrite, or choose another folder with --out.")
+    if foreign := foreign_files(path, manifest):
+        shown = ", ".join(foreign[:5]) + (f" and {len(foreign) - 5} more" if len(foreign) > 5 else "")
+        raise RunError(
+            f"{path} holds files that the run did not write ({shown}), and to replace the run would remove them. "
+            "Move them elsewhere, or choose another folder with --out."
+        )
 
 
 def _aside(path: Path) -> Path:
@@ -263,8 +295,16 @@ def _aside(path: Path) -> Path:
     return real.with_name(f".{real.name}.replaced")
 
 
-def _move_aside(path: Path) -> None:
+def _move_aside(real: Path) -> None:
     """Move a finished run aside. What lies there was itself to be replaced by it, and goes."""
-    shutil.rmtree(_aside(path), ignore_errors=True)
-    path.resolve().rename(_aside(path))
-    sync_folder(path.resolve().parent)
+    shutil.rmtree(_aside(real), ignore_errors=True)
+    real.rename(_aside(real))
+    sync_folder(real.parent)
+
+
+def _bring_back(real: Path) -> None:
+    """Remove what lies in the place of a run that was moved aside, and bring that back."""
+    if real.exists():
+        shutil.rmtree(real)
+    if _aside(real).exists():
+        _aside(real).rename(real)

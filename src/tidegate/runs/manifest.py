@@ -66,13 +66,23 @@ def read_manifest(folder: Path) -> dict[str, Any]:
 
 def seal_files(folder: Path) -> dict[str, dict[str, Any]]:
     """Checksum and size of each file of a finished run; the checkpoint and the manifest itself are left out."""
-    paths = (path for path in sorted(folder.rglob("*")) if path.is_file() and not is_temporary(path))
-    names = ((path.relative_to(folder), path) for path in paths)
     return {
-        name.as_posix(): {"sha256": checksum(path), "bytes": path.stat().st_size}
-        for name, path in names
-        if name.as_posix() != MANIFEST and name.parts[0] != CHECKPOINT
+        name: {"sha256": checksum(folder / name), "bytes": (folder / name).stat().st_size}
+        for name in _kept(folder)
+        if (folder / name).is_file()
     }
+
+
+def foreign_files(folder: Path, manifest: dict[str, Any]) -> list[str]:
+    """Files in the folder of a finished run that the run did not write."""
+    return [name for name in _kept(folder) if name not in manifest["files"]]
+
+
+def _kept(folder: Path) -> list[str]:
+    """Names of the files in a run folder, without the manifest, the checkpoint, and what a killed writer left."""
+    paths = (path for path in sorted(folder.rglob("*")) if (path.is_symlink() or not path.is_dir()) and not is_temporary(path))
+    names = (path.relative_to(folder) for path in paths)
+    return [name.as_posix() for name in names if name.as_posix() != MANIFEST and name.parts[0] != CHECKPOINT]
 
 
 def verify_files(folder: Path, files: dict[str, dict[str, Any]]) -> None:

@@ -10,6 +10,7 @@ from tidegate.data.sequences import Sequences
 from tidegate.data.split import Parts
 from tidegate.errors import SettingsError
 from tidegate.nn.attention_cnn import first_stride
+from tidegate.tasks.output import check_names
 
 CYCLE_DAYS = {"time_of_day": 1, "weekday": 7, "day_of_year": 365, "month": 365}
 LONG_LOOKBACK = 720
@@ -22,10 +23,13 @@ def derive(config: Config, sequences: Sequences, parts: Parts) -> tuple[Config, 
     """The config with nothing open, and a line for each thing that was derived. Raises SettingsError for settings that do not fit."""
     notes: list[str] = []
     data = config.data
+    check_names(data, sequences.targets, config.training.quantiles)
     data_changes: dict[str, Any] = {}
     if data.lookback is None:
         data_changes["lookback"] = derive_lookback(data.horizon, data.season or (), sequences, parts)
         notes.append(f"lookback: {data_changes['lookback']} steps")
+    else:
+        _check_lookback(data.lookback, sequences, parts)
     lookback = data.lookback or data_changes["lookback"]
     if data.calendar is None or isinstance(data.calendar, bool):
         cycles = () if data.calendar is False else derive_calendar(sequences, parts)
@@ -68,6 +72,17 @@ def derive_lookback(horizon: int, seasons: tuple[int, ...], sequences: Sequences
     trained = parts.train - sequences.offsets[:-1]
     room = int(np.median(trained[trained > 0])) // 2 if (trained > 0).any() else wanted
     return max(2, min(wanted, room))
+
+
+def _check_lookback(lookback: int, sequences: Sequences, parts: Parts) -> None:
+    """Raise SettingsError for a lookback that no training part has the length of: all windows would be padding in part."""
+    longest = int((parts.train - sequences.offsets[:-1]).max())
+    if lookback > longest:
+        whose = "the longest training part has" if len(sequences) > 1 else "the training part has"
+        raise SettingsError(
+            f"lookback {lookback}: {whose} {longest} steps, and no window can be longer. "
+            f"Give a --lookback of at most {longest}, or leave it out, and it is derived."
+        )
 
 
 def derive_calendar(sequences: Sequences, parts: Parts) -> tuple[str, ...]:

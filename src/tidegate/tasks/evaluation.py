@@ -49,9 +49,10 @@ class Evaluation:
 
 
 def evaluate_backtests(name: str, model: Backtest, rivals: dict[str, Backtest], config: Config, notes: list[str]) -> Evaluation:
-    """Scores of all, and who beats whom by the error that training minimised; where units differ, between series or targets, by MASE."""
+    """Scores of all, and who beats whom by the error that training minimised; where units differ, between series or targets, by MASE,
+    whatever the loss: in a mean of errors with units the largest unit alone would decide."""
     several = len(model.ids) > 1 or len(model.targets) > 1
-    metric = "rmse" if config.training.loss == "mse" else "mase" if several else "mae"
+    metric = "mase" if several else "rmse" if config.training.loss == "mse" else "mae"
     own = metrics(model)
     others = {rival: metrics(backtest) for rival, backtest in rivals.items()}
     judged: Verdict = verdict(model, {rival: one for rival, one in rivals.items() if rival != WITHOUT_ATTENTION}, metric)

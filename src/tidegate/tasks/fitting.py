@@ -91,7 +91,8 @@ def fit_model(
             levels = tuple(sorted({*config.training.quantiles, 0.5}))
             residuals = conformal_residuals(network, material.validation_set(config.training.validation_windows), levels)
     schema = empty_sequences(material.sequences.channels, material.sequences.static_channels, material.sequences.frequency)
-    model = ForecastModel(config, material.shape, schema, material.prepared.preparation, network, residuals, ended.best_epoch)
+    id_type = str(material.table.schema[config.data.id]) if config.data.id else "String"
+    model = ForecastModel(config, material.shape, schema, material.prepared.preparation, network, residuals, ended.best_epoch, id_type)
     return Fitted(model, ended.reason == INTERRUPTED)
 
 

@@ -1,7 +1,9 @@
 """The verbs of forecasting: train, evaluate, predict. Each works on a run folder."""
 
 import json
+import math
 from collections.abc import Callable
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -19,6 +21,7 @@ from tidegate.tasks.backtest import backtest, kept_rivals
 from tidegate.tasks.evaluation import Evaluation, evaluate_backtests
 from tidegate.tasks.fitting import Listener, computing, fit_model, with_learning_rate
 from tidegate.tasks.keeping import (
+    STATE,
     check_unchanged,
     evaluation_notes,
     evaluation_origins,
@@ -29,7 +32,7 @@ from tidegate.tasks.keeping import (
     save_checkpoint,
     stored_config,
 )
-from tidegate.tasks.material import gather_from
+from tidegate.tasks.material import Material, gather_from
 from tidegate.tasks.output import check_output, write_frame
 from tidegate.tasks.reuse import open_new, predict_with, reopen, training_data
 from tidegate.train.events import Said
@@ -73,24 +76,42 @@ def train(
     elif folder.finished:
         listen(Said(f"{out} is finished already"))
         return _summary(folder)
-    table = read_table(source, layout=config.data.layout)
-    checksum = table.checksum()
-    if folder is not None:
-        check_unchanged(folder, table, checksum)
-    material = gather_from(table, assemble(table, config.data), config)
-    if folder is not None and folder.exists("config.json"):
-        config = stored_config(folder, config, material)
-    else:
-        config, found = with_learning_rate(material, material.config)
-        material.notes.extend(found)
+    with ExitStack() as held:
+        if folder is not None:
+            held.enter_context(folder.training())
+        table = read_table(source, layout=config.data.layout)
+        checksum = table.checksum()
+        if folder is not None:
+            check_unchanged(folder, table, checksum)
+        material = gather_from(table, assemble(table, config.data), config)
+        if folder is not None and folder.exists("config.json"):
+            config = stored_config(folder, config, material)
+        else:
+            config, found = with_learning_rate(material, material.config)
+            material.notes.extend(found)
         if folder is None:
             place = None if material.table.path is None else str(material.table.path.resolve())
             data = {"path": place, "sha256": checksum, "rows": material.table.height}
             folder = RunFolder.create(out, data=data, threads=config.training.threads, overwrite=overwrite)
-        folder.write_text("config.json", config.to_json())
-    for note in material.notes:
-        listen(Said(note))
+            held.enter_context(folder.training())
+        for note in material.notes:
+            listen(Said(note))
+        return _train_in(folder, material, config, listen, interrupted, tuning)
+
+
+def _train_in(
+    folder: RunFolder,
+    material: Material,
+    config: Config,
+    listen: Listener,
+    interrupted: Callable[[], bool],
+    tuning: Tuning | None,
+) -> Summary:
+    """Train, or go on from the checkpoint, and keep all of it. Where an error leaves nothing to go on with, no half a run stays: one that
+    was to be replaced is then back in its place."""
     try:
+        if not folder.exists("config.json"):
+            folder.write_text("config.json", config.to_json())
         fitted = fit_model(
             material,
             config,
@@ -99,12 +120,12 @@ def train(
             checkpoint=restore_checkpoint(folder),
             interrupted=interrupted,
         )
-    except TrainingError:
-        if folder.manifest["replaces"]:
-            folder.abandon()  # the run that was to be replaced is back in its place
+    except Exception as error:
+        if not folder.exists(STATE) or (isinstance(error, TrainingError) and folder.manifest["replaces"]):
+            folder.abandon()
         raise
     if fitted.interrupted:
-        return Summary(out, {}, {}, "", 0.0, [], [], interrupted=True)
+        return Summary(folder.path, {}, {}, "", 0.0, [], [], interrupted=True)
     scores = finish(folder, material, fitted.model, listen, tuning)
     return _summary(folder, scores)
 
@@ -114,11 +135,11 @@ def evaluate(run: str | Path, source: Any = None, *, origins: int | None = None,
     folder = RunFolder.open(run, task="forecast")
     model = load_model(folder)
     material = reopen(folder, model) if source is None else open_new(source, model)
-    rivals = kept_rivals(folder.read_tensors("baselines.safetensors"), model.config)
+    rivals = kept_rivals(folder.read_tensors("baselines.safetensors"), model, material if source is None else None)
     chosen = evaluation_origins(material, origins)
     with computing(model.config.training.threads):
         own, others, _ = backtest(model, rivals, chosen, statistical)
-    notes = [*([] if source is None else material.notes), *evaluation_notes(material, chosen)]
+    notes = [*([] if source is None else material.notes), *evaluation_notes(material, chosen, model, rivals)]
     return evaluate_backtests(model.config.network.name, own, others, model.config, notes)
 
 
@@ -157,6 +178,13 @@ def _summary(folder: RunFolder, scores: Evaluation | None = None) -> Summary:
     kept = json.loads(folder.read_text("scores.json")) if scores is None else scores.to_json()
     epochs = [json.loads(line) for line in folder.read_lines("metrics.jsonl")]
     name = json.loads(folder.read_text("config.json"))["network"]["name"]
-    table = scores.table if scores else leaderboard({name: kept["metrics"], **kept["baselines"]})
+    metric = next((row["metric"] for row in kept["comparisons"]), "mae")  # what leaderboard.csv is ordered by
+    table = scores.table if scores else leaderboard({name: kept["metrics"], **kept["baselines"]}, metric)
     seconds = epochs[-1]["seconds"] if epochs else 0.0
-    return Summary(folder.path, kept["metrics"], kept["baselines"], kept["verdict"], seconds, kept["notes"], table)
+    baselines = {rival: _numbers(scored) for rival, scored in kept["baselines"].items()}
+    return Summary(folder.path, _numbers(kept["metrics"]), baselines, kept["verdict"], seconds, kept["notes"], table)
+
+
+def _numbers(scored: dict[str, float | None]) -> dict[str, float]:
+    """Scores as they were before JSON, which has null for NaN."""
+    return {name: math.nan if value is None else value for name, value in scored.items()}

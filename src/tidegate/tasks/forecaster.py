@@ -2,20 +2,24 @@
 
 import json
 import shutil
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
 from tidegate.config import Config, build_config
+from tidegate.data.assemble import assemble
+from tidegate.data.read import read_table
 from tidegate.data.table import Table
 from tidegate.errors import SettingsError
 from tidegate.runs.folder import RunFolder
+from tidegate.runs.plain import json_text
 from tidegate.tasks.backtest import Rivals, backtest, fit_rivals, kept_rivals
+from tidegate.tasks.choose_network import choose_network
 from tidegate.tasks.evaluation import Evaluation, evaluate_backtests
 from tidegate.tasks.fitting import computing, fit_model, with_learning_rate
 from tidegate.tasks.keeping import evaluation_notes, evaluation_origins, finish, load_model
-from tidegate.tasks.material import Material, gather
+from tidegate.tasks.material import Material, gather_from
 from tidegate.tasks.model import ForecastModel
 from tidegate.tasks.output import same_kind
 from tidegate.tasks.picture import forecast_picture
@@ -60,7 +64,7 @@ class Forecaster:
         self.history: list[dict[str, Any]] = []
         self._model: ForecastModel | None = None
         self._material: Material | None = None
-        self._rivals: Rivals | None = None
+        self._checksum = ""
         self._folder: RunFolder | None = None
 
     def fit(
@@ -86,11 +90,13 @@ class Forecaster:
             "static": _names(static),
         }
         config = self._settings({name: value for name, value in columns.items() if value})
-        material = gather(data, config)
+        table = read_table(data, layout=config.data.layout)
+        checksum = table.checksum()  # of the file as it is now: it may change before `save`
+        material = gather_from(table, assemble(table, config.data), config)
         config, found = with_learning_rate(material, material.config)
         self.history = []
         self._model = fit_model(material, config, listen=self._note).model
-        self._material, self._rivals, self._folder = material, None, None
+        self._material, self._checksum, self._folder = material, checksum, None
         self.config, self.notes = config, [*material.notes, *found]
         return self
 
@@ -110,18 +116,20 @@ class Forecaster:
         """
         model = self._fitted()
         material = self._own_material() if data is None else open_new(data, model)
-        if self._rivals is None:
-            self._rivals = fit_rivals(material) if self._folder is None and data is None else self._kept_rivals()
+        rivals = self._rivals(material if data is None else None)
         chosen = evaluation_origins(material, origins)
         with computing(model.config.training.threads):
-            own, others, _ = backtest(model, self._rivals, chosen)
-        notes = [*([] if data is None else material.notes), *evaluation_notes(material, chosen)]
+            own, others, _ = backtest(model, rivals, chosen)
+        notes = [*([] if data is None else material.notes), *evaluation_notes(material, chosen, model, rivals)]
         return evaluate_backtests(model.config.network.name, own, others, model.config, notes)
 
-    def plot(self, data: Any = None, series: str | None = None, target: str | None = None) -> "Figure":
-        """The forecast after the end of a series (the first one, if not named) beside its past; needs the extra `plot`."""
+    def plot(self, data: Any = None, series: str | int | None = None, target: str | None = None, future: Any = None) -> "Figure":
+        """The forecast after the end of a series (the first one, if not named) beside its past; needs the extra `plot`.
+
+        future: a table of known-future covariates, as in `predict`.
+        """
         model = self._fitted()
-        return forecast_picture(model, self._training_table() if data is None else open_table(data, model), series, target)
+        return forecast_picture(model, self._training_table() if data is None else open_table(data, model), series, target, future)
 
     def save(self, path: str | Path, overwrite: bool = False) -> Path:
         """Keep all of it in a run folder: model, preparation, settings, scores, report. Returns the folder."""
@@ -129,17 +137,23 @@ class Forecaster:
             return _copy_run(self._folder, Path(path), overwrite)
         model, material = self._fitted(), self._own_material()
         place = None if material.table.path is None else str(material.table.path.resolve())
-        data = {"path": place, "sha256": material.table.checksum(), "rows": material.table.height}
+        data = {"path": place, "sha256": self._checksum, "rows": material.table.height}
         folder = RunFolder.create(path, data=data, threads=model.config.training.threads, overwrite=overwrite)
-        folder.write_text("config.json", model.config.to_json())
-        for epoch in self.history:
-            folder.append_line("metrics.jsonl", json.dumps(epoch))
-        finish(folder, material, model, listen=lambda event: None)
+        try:
+            folder.write_text("config.json", model.config.to_json())
+            for epoch in self.history:
+                folder.append_line("metrics.jsonl", json_text(epoch))
+            finish(folder, material, model, listen=lambda event: None)
+        except BaseException:
+            folder.abandon()  # the model is still in memory, and half a run could not be resumed
+            raise
         return Path(path)
 
     def _settings(self, columns: dict[str, Any]) -> Config:
         asked = self._asked  # `config` holds what the data of an earlier fit gave, too
-        tree = asked.model_dump(exclude_unset=True) if isinstance(asked, Config) else json.loads(json.dumps(asked or {}))
+        if not isinstance(asked, Config | Mapping | None):
+            raise SettingsError(f"config is {asked!r}; expected a Config, or a dict with data, network and training.")
+        tree = asked.model_dump(exclude_unset=True) if isinstance(asked, Config) else dict(asked or {})
         given = {
             "quantiles": self.quantiles,
             "max_epochs": self.max_epochs,
@@ -149,8 +163,8 @@ class Forecaster:
         }
         _put(tree, "data", {"horizon": self.horizon, "lookback": self.lookback, **columns})
         _put(tree, "training", given)
-        _put(tree, "network", {"name": self.network})
-        return build_config(tree)
+        choose_network(tree, self.network)
+        return build_config(json.loads(json.dumps(tree, default=_plain_value)))
 
     def _fitted(self) -> ForecastModel:
         if self._model is None:
@@ -170,10 +184,10 @@ class Forecaster:
         assert self._folder is not None
         return open_table(training_data(self._folder)[0], self._fitted())
 
-    def _kept_rivals(self) -> Rivals:
+    def _rivals(self, own: Material | None) -> Rivals:
         if self._folder is None:
             return fit_rivals(self._own_material())
-        return kept_rivals(self._folder.read_tensors("baselines.safetensors"), self._fitted().config)
+        return kept_rivals(self._folder.read_tensors("baselines.safetensors"), self._fitted(), own)
 
     def _note(self, event: Event) -> None:
         if isinstance(event, EpochEnded):
@@ -214,5 +228,13 @@ def _names(names: str | Sequence[str] | None) -> list[str] | None:
 
 def _put(tree: dict[str, Any], section: str, values: dict[str, Any]) -> None:
     given = {key: value for key, value in values.items() if value is not None}
-    if given:
-        tree.setdefault(section, {}).update(given)
+    there = tree.get(section, {})
+    if given and isinstance(there, Mapping):  # anything else is refused with the other settings
+        tree[section] = {**there, **given}
+
+
+def _plain_value(value: Any) -> Any:
+    """What JSON does not know: a NumPy number or array as what it stands for. Raises SettingsError for anything else."""
+    if hasattr(value, "tolist"):
+        return value.tolist()
+    raise SettingsError(f"config holds {value!r}, a {type(value).__name__}; expected numbers, text, truth values, lists and dicts.")

@@ -4,6 +4,7 @@ import json
 from dataclasses import asdict
 from typing import Any
 
+import numpy as np
 import polars as pl
 import torch
 
@@ -15,11 +16,13 @@ from tidegate.evaluate.leaderboard import leaderboard_csv
 from tidegate.evaluate.report.data import Tuning
 from tidegate.runs.card import Card, model_card
 from tidegate.runs.folder import RunFolder
-from tidegate.tasks.backtest import backtest, backtest_frame, fit_rivals
+from tidegate.runs.plain import json_text
+from tidegate.tasks.backtest import Rivals, backtest, backtest_frame, fit_rivals, rival_tensors
+from tidegate.tasks.derive import resolve_device
 from tidegate.tasks.evaluation import WITHOUT_ATTENTION, Evaluation, evaluate_backtests
 from tidegate.tasks.fitting import Listener, computing, fit_model, without_attention
 from tidegate.tasks.material import Material
-from tidegate.tasks.model import ForecastModel
+from tidegate.tasks.model import ForecastModel, filled_notes
 from tidegate.tasks.report import cleaning_rows, facts, report_page
 from tidegate.train.events import EpochEnded, Event, Said
 from tidegate.train.loop import Checkpoint, Progress
@@ -38,11 +41,11 @@ CLEANING = {
 def finish(folder: RunFolder, material: Material, model: ForecastModel, listen: Listener, tuning: Tuning | None = None) -> Evaluation:
     """Write the model, test it beside its rivals, write scores, report and card, and seal the run."""
     folder.write_tensors("model.safetensors", model.to_tensors())
-    folder.write_text("preparation.json", json.dumps(model.to_json(), ensure_ascii=False) + "\n")
+    folder.write_text("preparation.json", json_text(model.to_json()) + "\n")
     rows = cleaning_rows(material)
     folder.write_text("cleaning.csv", pl.DataFrame(rows, schema=CLEANING).write_csv())
     rivals = fit_rivals(material)
-    folder.write_tensors("baselines.safetensors", {"ridge": rivals.ridge.weights})
+    folder.write_tensors("baselines.safetensors", rival_tensors(rivals))
     origins = material.test_set(model.config.training.evaluation_windows)
     with computing(model.config.training.threads):
         own, others, said = backtest(model, rivals, origins)
@@ -50,13 +53,15 @@ def finish(folder: RunFolder, material: Material, model: ForecastModel, listen: 
             listen(Said("training the same network without its attention branch, to compare"))
             plain = fit_model(material, without_attention(model.config), listen=lambda event: None).model
             other = plain.predict(origins)
-            others[WITHOUT_ATTENTION] = backtest_frame(origins, rivals.main_season)(other.point, other.quantiles, other.levels)
-    scores = evaluate_backtests(model.config.network.name, own, others, model.config, evaluation_notes(material, origins))
+            frame = backtest_frame(origins, rivals, model.config.data)
+            others[WITHOUT_ATTENTION] = frame(other.point, other.quantiles, other.levels)
+    notes = evaluation_notes(material, origins, model, rivals)
+    scores = evaluate_backtests(model.config.network.name, own, others, model.config, notes)
     history = [json.loads(line) for line in folder.read_lines("metrics.jsonl")]
     folder.write_text("leaderboard.csv", leaderboard_csv(scores.table))
     kept = scores.to_json() | {"data_notes": material.notes}
-    folder.write_text("scores.json", json.dumps(kept, ensure_ascii=False, indent=1) + "\n")
-    folder.write_text("report.html", report_page(material, model, scores, origins, said, history, folder.path.name, tuning))
+    folder.write_text("scores.json", json_text(kept, indent=1) + "\n")
+    folder.write_text("report.html", report_page(material, model, scores, origins, said, history, str(folder.path), tuning))
     folder.write_text("README.md", card(folder, material, model, scores))
     folder.seal()
     return scores
@@ -76,12 +81,19 @@ def evaluation_origins(material: Material, last: int | None) -> OriginSet:
     return chosen
 
 
-def evaluation_notes(material: Material, origins: OriginSet) -> list[str]:
+def evaluation_notes(material: Material, origins: OriginSet, model: ForecastModel, rivals: Rivals) -> list[str]:
     """What the reader of scores should know."""
+    notes = []
     possible = len(material.test_set(2**62)) if len(origins) == material.config.training.evaluation_windows else len(origins)
     if possible > len(origins):
-        return [f"tested at {len(origins):,} of {possible:,} origins, evenly spread (training.evaluation_windows)"]
-    return []
+        notes.append(f"tested at {len(origins):,} of {possible:,} origins, evenly spread (training.evaluation_windows)")
+    unseen = int((rivals.trained.places(material.sequences.ids)[np.unique(origins.series)] < 0).sum())
+    if unseen:
+        notes.append(
+            f"{unseen} series whose training part is not known: the rival 'mean' is the mean up to each origin, and MASE is scaled by "
+            "what lies before the first origin"
+        )
+    return notes + filled_notes(model, origins)
 
 
 def card(folder: RunFolder, material: Material, model: ForecastModel, scores: Evaluation) -> str:
@@ -99,6 +111,7 @@ def card(folder: RunFolder, material: Material, model: ForecastModel, scores: Ev
             facts=facts(material, model, scores),
             leaderboard=scores.table,
             future=data.future,
+            folder=str(folder.path),
             notes=[*material.notes, *scores.notes],
         )
     )
@@ -117,6 +130,7 @@ def stored_config(folder: RunFolder, asked: Config, material: Material) -> Confi
     """The settings that the stopped run began with. Raises RunError if a setting that was asked for differs (as `material` has it: a
     frequency, say, has several names)."""
     stored = build_config(json.loads(folder.read_text("config.json")))
+    resolve_device(stored.training.device)
     given, here, there = (asked.model_dump(exclude_unset=True), material.config.model_dump(), stored.model_dump())
     differing = _differences(given, here, there)
     if differing:
@@ -138,7 +152,7 @@ def _differences(asked: dict[str, Any], here: dict[str, Any], there: dict[str, A
 def log_epoch(folder: RunFolder, event: Event, listen: Listener) -> None:
     """Keep each epoch in metrics.jsonl, then pass the event on."""
     if isinstance(event, EpochEnded):
-        folder.append_line("metrics.jsonl", json.dumps(asdict(event)))
+        folder.append_line("metrics.jsonl", json_text(asdict(event)))
     listen(event)
 
 
@@ -157,7 +171,7 @@ def restore_checkpoint(folder: RunFolder) -> Checkpoint | None:
 
 
 def load_model(folder: RunFolder, device: str = "cpu") -> ForecastModel:
-    """The model of a finished run."""
-    return ForecastModel.from_files(
-        folder.read_text("config.json"), folder.read_text("preparation.json"), folder.read_tensors("model.safetensors"), device
-    )
+    """The model of a finished run. Raises SettingsError for a device that is not there."""
+    device = resolve_device(device)
+    tensors = folder.read_tensors("model.safetensors")
+    return ForecastModel.from_files(folder.read_text("config.json"), folder.read_text("preparation.json"), tensors, device)

@@ -8,7 +8,7 @@ import numpy as np
 
 from tidegate.config import Config, DataSettings
 from tidegate.data.assemble import Assembled, assemble
-from tidegate.data.preparation import Prepared, fit_preparation
+from tidegate.data.preparation import Prepared, fit_preparation, laid_over
 from tidegate.data.read import read_table
 from tidegate.data.sequences import Channel, Sequences
 from tidegate.data.split import Parts, split_parts
@@ -62,12 +62,17 @@ class Material:
 
     @cached_property
     def ridge(self) -> Ridge:
-        """The ridge regression of the training part, its penalty from the validation part: a rival, and the network's linear base."""
+        """The ridge regression of the training part as cleaned, its penalty from the validation part as observed: a rival, and the
+        network's linear base."""
         origins = self.training_origins().of_whole_series(MAX_RUN_WINDOWS // len(self.sequences.targets))
         _, train = origins.locate(np.arange(len(origins)))
         validation = self.validation_set(self.config.training.validation_windows).origin
-        observed = self.prepared.observed_targets()
-        return fit_ridge(observed, self.sequences.offsets[:-1], train, validation, self.windows.lookback, self.config.data.horizon)
+        record = self.windows.record
+        inside = np.isin(record.column, self.windows.target_columns)
+        with laid_over(self.sequences, record):  # in place: a copy would take the memory of the data once more
+            values = self.prepared.observed_targets()
+            values[record.row[inside], record.column[inside] - self.windows.target_columns[0]] = record.replacement[inside]
+            return fit_ridge(values, self.sequences.offsets[:-1], train, validation, self.windows.lookback, self.config.data.horizon)
 
     def _training_misses(self) -> bool:
         """Whether a training window holds a missing number: a gap or a run of sentinels in the training part, or a lookback that is
@@ -125,6 +130,7 @@ def gather_from(table: Table, assembled: Assembled, config: Config) -> Material:
     config, derived = derive(config, sequences, parts)
     preparation = fit_preparation(sequences, parts, config.data)
     prepared = preparation.apply(sequences, parts.train)
+    derived += _validation_notes(table, prepared, parts, config)
     return Material(config, table, sequences, parts, prepared, open_windows(prepared, config), [*notes, *derived])
 
 
@@ -133,6 +139,26 @@ def open_windows(prepared: Prepared, config: Config) -> Windows:
     data = config.data
     assert data.lookback is not None and isinstance(data.calendar, tuple)
     return Windows(prepared, data.lookback, data.horizon, data.calendar)
+
+
+def _validation_notes(table: Table, prepared: Prepared, parts: Parts, config: Config) -> list[str]:
+    """A line for targets without any value in the validation part. Raises DataError if that is so for all: training could not tell
+    which weights are best."""
+    targets, values = prepared.sequences.targets, prepared.observed_targets()
+    seen = np.zeros(len(targets), bool)
+    for begin, end in zip(parts.train, parts.validation, strict=True):
+        seen |= ~np.isnan(values[begin:end]).all(axis=0)
+        if seen.all():
+            return []
+    absent = ", ".join(f"'{name}'" for name in np.array(targets)[~seen])
+    split = f"the validation part (split {config.data.split})"
+    if not seen.any():
+        raise DataError(
+            f"{table.source}: {split} holds no value of {absent}; expected some, since they tell when to stop training. "
+            "Move that part to where there are values with --split, such as --split 60/20/20 or two dates."
+        )
+    quantiles = "quantiles are as the network gives them, not calibrated" if config.training.loss == "quantile" else "quantiles stay empty"
+    return [f"{split} holds no value of {absent}: {quantiles}; move that part with --split"]
 
 
 def _skip_short(parts: Parts, sequences: Sequences) -> Parts:
@@ -161,19 +187,25 @@ def _names(ids: tuple[str, ...]) -> str:
 
 
 def known_future(sequences: Sequences, horizon: int) -> None:
-    """Raise DataError where a series lacks known-future covariates for a whole horizon after its end."""
+    """Raise DataError where a series lacks known-future covariates for a step of the horizon after its end, or one of them for all."""
     columns = sequences.columns("future")
     if not columns:
         return
     for number, name in enumerate(sequences.ids):
         end, last = int(sequences.ends[number]), int(sequences.offsets[number + 1])
         given = sequences.values[end : min(end + horizon, last), columns]
-        missing = np.isnan(given).all(0) if len(given) else np.ones(len(columns), bool)
-        if len(given) < horizon or missing.any():
-            names = ", ".join(sequences.channels[column].name for column in columns)
-            have = len(given)
+        absent = np.ones((horizon, len(columns)), bool)
+        absent[: len(given)] = np.isnan(given)
+        steps, empty = np.flatnonzero(absent.all(1)), np.flatnonzero(absent.all(0))
+        if len(steps) or len(empty):
+            names = [sequences.channels[column].name for column in columns]
+            period = int(sequences.starts[number]) + end - int(sequences.offsets[number])
+            times = [str(time) for time in sequences.frequency.times(np.arange(period, period + horizon))]
+            shown = ", ".join(times[step] for step in steps[:5]) + (f" and {len(steps) - 5} more" if len(steps) > 5 else "")
+            lacks = shown or f"all values of {', '.join(names[column] for column in empty)}"
             raise DataError(
-                f"Known-future covariates ({names}) are needed for the {horizon} steps after the last target"
-                f"{f' of series {name!r}' if name else ''}; the data gives {have}. "
+                f"Known-future covariates ({', '.join(names)}) are needed for the {horizon} steps after the last target"
+                f"{f' of series {name!r}' if name else ''}; the data gives {horizon - len(steps)}. "
+                f"Needed from {times[0]} to {times[-1]}; missing: {lacks}. "
                 "Add rows with these columns filled and the target empty, or give them with --future FILE."
             )

@@ -35,8 +35,10 @@ class ForecastModel:
     """What a run keeps.
 
     schema     the training sequences without their values: channels, categories, frequency
-    residuals  float32 [N, C, Q]: what is added, in scaled units, for each quantile: to the point forecast, or to the network's own quantile
+    residuals  float32 [N, C, Q]: what is added, in scaled units, for each quantile: to the point forecast, or to the network's own
+               quantile. NaN where the validation part cannot tell: the network's own quantile stays as it is, any other is NaN
     best_epoch the epoch, from 0, whose weights these are
+    id_type    the type of the column that names the series, as polars calls it; String where there is none
     """
 
     config: Config
@@ -46,6 +48,7 @@ class ForecastModel:
     network: ForecastNetwork
     residuals: np.ndarray
     best_epoch: int
+    id_type: str = "String"
 
     @property
     def levels(self) -> tuple[float, ...]:
@@ -67,7 +70,8 @@ class ForecastModel:
             forecast = self.network(to_inputs(batch, device_of(self.network)))
         scaled = forecast.forecast_BNCQ.cpu().numpy()
         middle = self.levels.index(0.5)
-        scaled = np.where(np.isnan(self.residuals), scaled, scaled + self.residuals)
+        own = scaled.shape[-1] == len(self.levels)
+        scaled = scaled + (np.nan_to_num(self.residuals) if own else self.residuals)
         scaled[..., : middle + 1] = np.minimum.accumulate(scaled[..., middle::-1], -1)[..., ::-1]
         scaled[..., middle:] = np.maximum.accumulate(scaled[..., middle:], -1)
         columns = origins.windows.target_columns
@@ -93,6 +97,7 @@ class ForecastModel:
             "static_channels": [_channel_json(channel) for channel in schema.static_channels],
             "shape": self.shape._asdict(),
             "best_epoch": self.best_epoch,
+            "id_type": self.id_type,
             **self.preparation.to_json(),
         }
 
@@ -108,7 +113,8 @@ class ForecastModel:
         network.load_state_dict(weights)
         network = network.to(device).eval()
         preparation = Preparation.from_json(tree)
-        return ForecastModel(config, shape, schema_of(tree), preparation, network, tensors["residuals"], tree["best_epoch"])
+        id_type = tree.get("id_type", "String")  # a folder may not say
+        return ForecastModel(config, shape, schema_of(tree), preparation, network, tensors["residuals"], tree["best_epoch"], id_type)
 
 
 def schema_of(tree: dict[str, Any]) -> Sequences:
@@ -151,6 +157,24 @@ def to_inputs(batch: Batch, device: torch.device) -> Inputs:
     """The network's part of a batch, as tensors."""
     arrays = (batch.target_BLC, batch.past_BLP, batch.known_BTK, batch.static_BK)
     return Inputs(*(torch.from_numpy(np.ascontiguousarray(array, np.float32)).to(device) for array in arrays))
+
+
+def filled_notes(model: ForecastModel, origins: OriginSet) -> list[str]:
+    """A line each if the targets of a lookback or the numbers among its covariates are missing and the network was never shown that."""
+    if model.shape.indicator:
+        return []
+    past, known = (np.array([not categories for categories in kinds], bool) for kinds in (model.shape.past, model.shape.known))
+    targets = covariates = False
+    for begin in range(0, len(origins), PREDICT_WINDOWS):
+        batch = origins.batch(begin, begin + PREDICT_WINDOWS)
+        targets = targets or bool(np.isnan(batch.target_BLC).any())
+        covariates = covariates or bool(np.isnan(batch.past_BLP[..., past]).any() or np.isnan(batch.known_BTK[..., known]).any())
+    notes = []
+    if targets:
+        notes.append("missing values in the lookback, which training did not have: the last value before each stands in")
+    if covariates:
+        notes.append("missing values in covariates, which training did not have: their mean in training stands in")
+    return notes
 
 
 def batch_loss(loss: Loss, network: nn.Module, batch: Batch) -> tuple[Tensor, int]:

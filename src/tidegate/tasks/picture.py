@@ -1,12 +1,13 @@
 """The picture of a forecast beside its past."""
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from tidegate.data.table import Table
 from tidegate.errors import DataError, did_you_mean
 from tidegate.plotting import plot_forecast
+from tidegate.tasks.future import with_future
 from tidegate.tasks.model import ForecastModel
 from tidegate.tasks.reuse import end_origins
 
@@ -14,15 +15,17 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 
-def forecast_picture(model: ForecastModel, table: Table, series: str | None, target: str | None) -> "Figure":
+def forecast_picture(model: ForecastModel, table: Table, series: str | int | None, target: str | None, future: Any = None) -> "Figure":
     """One series and target: three horizons of the past, then the forecast with its outermost quantiles.
 
-    Raises DataError for an unknown name.
+    future: a table of known-future covariates. Raises DataError for an unknown name.
     """
+    if future is not None:
+        table = with_future(table, future, model.config.data, model.schema, lambda note: None)
     origins, _ = end_origins(model, table)
     sequences = origins.windows.sequences
     names, targets = [sequences.ids[number] for number in origins.series], list(sequences.targets)
-    row = _place(names, series, "series")
+    row = _place(names, None if series is None else str(series), "series")
     column = _place(targets, target, "target")
     said = model.predict(origins)
     number, origin = int(origins.series[row]), int(origins.origin[row])

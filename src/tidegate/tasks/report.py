@@ -1,6 +1,7 @@
 """What the report shows of a run, gathered from material, model and scores."""
 
 import json
+import shlex
 from collections.abc import Sequence
 from typing import Any
 
@@ -29,7 +30,7 @@ def report_page(
     run: str,
     tuning: Tuning | None = None,
 ) -> str:
-    """report.html."""
+    """report.html. run: the run folder as it was given, for the commands."""
     network = model.config.network
     both = None
     if WITHOUT_ATTENTION in scores.baselines:
@@ -51,7 +52,7 @@ def report_page(
         tuning=tuning,
         ablation=both,  # pyright: ignore[reportArgumentType]
         config=json.loads(model.config.to_json()),
-        commands=[f"tidegate predict {run} --out forecast.csv", f"tidegate evaluate {run}"],
+        commands=[f"tidegate predict {shlex.quote(run)} --out forecast.csv", f"tidegate evaluate {shlex.quote(run)}"],
     )
     return render(data)
 

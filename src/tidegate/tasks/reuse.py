@@ -13,13 +13,15 @@ from tidegate.data.assemble import assemble
 from tidegate.data.read import read_table
 from tidegate.data.sequences import Sequences
 from tidegate.data.split import Parts, split_parts
-from tidegate.data.table import Table, frame_table
+from tidegate.data.table import Table
 from tidegate.data.windows import OriginSet
-from tidegate.errors import DataError, RunError
+from tidegate.errors import RunError, SettingsError
 from tidegate.runs.folder import RunFolder
+from tidegate.tasks.derive import resolve_device
 from tidegate.tasks.fitting import fit_model
+from tidegate.tasks.future import with_future
 from tidegate.tasks.material import Material, known_future, open_windows
-from tidegate.tasks.model import ForecastModel
+from tidegate.tasks.model import ForecastModel, filled_notes
 from tidegate.tasks.output import forecast_frame
 from tidegate.train.events import Event, Said
 
@@ -92,41 +94,32 @@ def end_origins(model: ForecastModel, table: Table) -> tuple[OriginSet, Material
 def predict_with(model: ForecastModel, source: Any, future: Any, refit: bool, listen: Callable[[Event], None]) -> pl.DataFrame:
     """Forecasts of the steps after the end of each series of `source`. Raises DataError where known-future covariates are absent."""
     table = open_table(source, model)
-    origins, material = end_origins(model, table if future is None else _with_future(table, future, model))
+    if future is not None:
+        table = with_future(table, future, model.config.data, model.schema, lambda text: listen(Said(text)))
+    origins, material = end_origins(model, table)
     for note in material.notes:
         listen(Said(note))
     if refit:
         model = refitted(model, material, listen)
-    if not model.shape.indicator and _misses(origins):
-        listen(Said("missing values in the lookback, which training did not have: the last value before each stands in"))
-    return forecast_frame(origins, model.predict(origins), material.config.data)
+    for note in filled_notes(model, origins):
+        listen(Said(note))
+    return forecast_frame(origins, model.predict(origins), material.config.data, model.id_type)
 
 
-def _misses(origins: OriginSet) -> bool:
-    """Whether a lookback holds a missing number."""
-    batches = (origins.batch(begin, begin + 512) for begin in range(0, len(origins), 512))
-    return any(bool(np.isnan(batch.target_BLC).any()) for batch in batches)
+def _device_here(device: str, listen: Callable[[Event], None]) -> str:
+    """The device that the model was trained on, or the one that there is instead."""
+    try:
+        return resolve_device(device)
+    except SettingsError:
+        found = resolve_device("auto")
+        listen(Said(f"the device '{device}' of the first training is not there; training on {found}"))
+        return found
 
 
 def refitted(model: ForecastModel, material: Material, listen: Callable[[Event], None]) -> ForecastModel:
-    """The same settings trained on all rows, for as many epochs as were best before; intervals stay those of the validation part."""
-    settings = model.config.training.model_copy(update={"max_epochs": max(1, model.best_epoch + 1), "time_limit": None, "max_steps": None})
+    """The same settings trained on all rows, for as many epochs as were best before and within the same limits of steps and seconds;
+    intervals stay those of the validation part."""
+    asked = model.config.training
+    settings = asked.model_copy(update={"max_epochs": max(1, model.best_epoch + 1), "device": _device_here(asked.device, listen)})
     config = model.config.model_copy(update={"training": settings})
     return fit_model(material, config, listen=listen, residuals=model.residuals).model
-
-
-def _with_future(table: Table, future: Any, model: ForecastModel) -> Table:
-    """The table with the rows of `future` below it, their targets missing. Raises DataError if a known-future column is absent."""
-    data = model.config.data
-    if not data.future:
-        raise DataError("This model was trained without known-future covariates, so it takes no future table. Leave it out.")
-    below = future if isinstance(future, Table) else read_table(future)
-    names = [name for name in (data.id, data.time, *data.future) if name]
-    for name in names:
-        below.require(name, "known-future covariates")
-    wanted = [name for name in (*names, *(data.target or ()), *data.past, *data.static) if name in table.columns]
-    try:
-        frame = pl.concat([table.frame(wanted), below.frame(names)], how="diagonal_relaxed")
-    except pl.exceptions.PolarsError as error:
-        raise DataError(f"{below.source} does not fit below {table.source}: {error}. Its columns need the same types.") from None
-    return frame_table(frame, table.source, table.kind, table.path, table.notes)

@@ -181,7 +181,8 @@ def _end_epoch(job: Job[B], judged: nn.Module, progress: Progress, clock: "_Cloc
 
 
 def validation_loss(job: Job[B], judged: nn.Module, progress: Progress) -> float:
-    """Mean loss over the validation batches. Raises TrainingError if it is not finite."""
+    """Mean loss over the validation batches. Raises TrainingError if it is not finite, or if no value was observed: a loss of 0 for each
+    epoch would make the first weights the best ones."""
     judged.eval()
     total, weight = 0.0, 0
     with torch.no_grad():
@@ -190,7 +191,12 @@ def validation_loss(job: Job[B], judged: nn.Module, progress: Progress) -> float
             total, weight = total + loss.item() * count, weight + count
             if not math.isfinite(total):
                 raise TrainingError(_not_finite("validation loss", total, f"after step {progress.step}", progress.epoch, number))
-    return total / max(1, weight)
+    if not weight:
+        raise TrainingError(
+            "The validation windows hold no observed value; expected some, since they tell when to stop. Move the validation part with "
+            "--split, or look at more of it (--set training.validation_windows=10000)."
+        )
+    return total / weight
 
 
 def _out_of_budget(job: Job[B], progress: Progress) -> str:

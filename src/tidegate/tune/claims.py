@@ -1,4 +1,4 @@
-"""Locks that a process holds until it ends, however it ends: the kernel lets go of them, after kill -9 too.
+"""Which workers of a study live: each holds a lock that the kernel lets go of when the process ends, after kill -9 too.
 
 A worker holds a lock on a file of its own for as long as it lives. Another worker that can lock that file knows that its owner is
 dead. No clock is compared and no process id, so it also works between containers, and between machines that share a file system
@@ -12,21 +12,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from tidegate.errors import RunError
-from tidegate.runs.atomic import explain
-
-
-@contextmanager
-def locked(path: Path) -> Iterator[None]:
-    """Hold the lock of a file; waits for whoever holds it. Raises RunError if the file cannot be made."""
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        file = path.open("ab")
-    except OSError as error:
-        raise RunError(explain(path, error)) from error
-    with file:
-        fcntl.flock(file, fcntl.LOCK_EX)
-        yield
+from tidegate.runs.locks import locked
 
 
 @contextmanager

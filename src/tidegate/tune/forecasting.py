@@ -11,11 +11,11 @@ from tidegate.errors import SettingsError, TrainingError
 from tidegate.evaluate.report.data import Trial, Tuning
 from tidegate.formatting import format_number
 from tidegate.runs.folder import RunFolder
+from tidegate.runs.locks import locked
 from tidegate.tasks.fitting import Listener
 from tidegate.tasks.forecast import Summary, train
 from tidegate.tasks.material import Material, gather
 from tidegate.train.events import Said
-from tidegate.tune.claims import locked
 from tidegate.tune.forecast_trial import try_settings
 from tidegate.tune.space import forecast_space
 from tidegate.tune.storage import place_of
@@ -120,7 +120,8 @@ def _keep_best(
         if made_now and _is_own(folder, best.kept["config"]):
             return replace(train(source, config, out, resume=True, listen=listen), tuning=tuning_of(study))
     elif folder is not None and not _is_own(folder, best.kept["config"]):
-        folder.abandon()  # begun with what was the best before more trials were run
+        with folder.training():
+            folder.abandon()  # begun with what was the best before more trials were run
         folder = None
     study.keep(FINAL, best.kept["config"])
     scores = f"validation {format_number(best.value)}{_defaults_score(study)}"

@@ -16,8 +16,10 @@ from optuna.storages.journal import JournalFileBackend
 
 from tidegate.errors import RunError, SettingsError
 from tidegate.runs.atomic import append_line, explain
-from tidegate.tune.claims import locked
+from tidegate.runs.locks import locked
 
+_BEGINNING = b'{"op_code":'
+"""Of each line of a journal; a killed writer may have left less."""
 _ONE_AT_A_TIME = threading.RLock()
 """What `quiet` changes and puts back is the whole process's."""
 
@@ -71,7 +73,21 @@ def place_of(out: Path, storage: str | None) -> Place:
         raise SettingsError(
             f"--storage {storage} is a folder. Give a journal file, such as {path / 'journal.log'}, or the URL of a database."
         )
+    _check_journal(path)
     return Place(storage, out.name, path.with_name(f"{path.name}.locks"))
+
+
+def _check_journal(path: Path) -> None:
+    """Raise RunError for a file that is no journal, before anything is made beside it or half a line is cut off."""
+    if not path.exists():
+        return
+    try:
+        with path.open("rb") as file:
+            first = file.read(len(_BEGINNING))
+    except OSError as error:
+        raise RunError(explain(path, error)) from error
+    if not _BEGINNING.startswith(first):
+        raise RunError(f"{path} is no journal of a study. Give another --storage, or remove the file.")
 
 
 class Journal(JournalFileBackend):

@@ -17,12 +17,15 @@ import optuna
 from optuna.trial import FrozenTrial, TrialState
 
 from tidegate.errors import RunError, TrainingError
+from tidegate.runs.locks import locked
 from tidegate.train.events import Event, TrialEnded, TrialStarted
-from tidegate.tune.claims import forget, is_dead, is_near, locked, name_worker, worker
+from tidegate.tune.claims import forget, is_dead, is_near, name_worker, worker
 from tidegate.tune.knobs import Space, draw
 from tidegate.tune.storage import Place, quiet
 
 DONE = (TrialState.COMPLETE, TrialState.PRUNED)
+INTERRUPTED, TIME_IS_UP = CUT_SHORT = ("interrupted", "the study's time is up")
+"""Why a trial failed through no fault of its settings: they are tried again, by a call with more time."""
 WAIT_SECONDS = 0.5
 """Between two looks at a study whose last trials run in other processes."""
 
@@ -192,10 +195,12 @@ class Study:
             outcome = self.search.objective(params, attempt)
         except Halted as halted:
             if interrupted():
-                self._give_up(trial, "interrupted")
+                self._give_up(trial, INTERRUPTED)
                 return
-            outcome = halted.outcome if self.best() is None else None
-            self._end(trial, outcome, "the study's time is up")
+            if self.best() is None and halted.outcome is not None:
+                self._end(trial, halted.outcome, TIME_IS_UP)
+            else:
+                self._give_up(trial, TIME_IS_UP)
         except optuna.TrialPruned:
             self._end(trial, None, "worse than the median")
         except TrainingError as error:
@@ -255,12 +260,14 @@ class Study:
         trial = self._study.get_trials(deepcopy=False)[number]
         params = {**trial.system_attrs.get("fixed_params", {}), **trial.params}
         self._study.tell(number, state=TrialState.FAIL)
-        if params and (trial.user_attrs.get("why") == "interrupted" or "again" not in trial.user_attrs):
+        if params and (trial.user_attrs.get("why") in CUT_SHORT or "again" not in trial.user_attrs):
             self._study.enqueue_trial(params, user_attrs={"again": number})
 
     def _seconds_at_work(self) -> float:
-        """Seconds in which a trial ran that ended complete or pruned, overlapping ones counted once."""
-        spans = sorted((trial.datetime_start, trial.datetime_complete) for trial in self._study.get_trials(deepcopy=False, states=DONE))
+        """Seconds in which a trial ran that ended complete, pruned or with the time, overlapping ones counted once."""
+        ended = self._study.get_trials(deepcopy=False, states=(*DONE, TrialState.FAIL))
+        counted = [trial for trial in ended if trial.state in DONE or trial.user_attrs.get("why") == TIME_IS_UP]
+        spans = sorted((trial.datetime_start, trial.datetime_complete) for trial in counted)
         return _covered((begin.timestamp(), end.timestamp()) for begin, end in spans if begin and end)
 
 

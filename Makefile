@@ -3,6 +3,7 @@
 PYTHON ?= python3
 VENV   := .venv
 BIN    := $(VENV)/bin
+NATIVE := $(wildcard native/*)
 PIP    := $(BIN)/python -m pip --disable-pip-version-check --no-input
 
 .DEFAULT_GOAL := help
@@ -22,12 +23,12 @@ $(BIN)/python:
 		|| { echo "error: $(PYTHON) is not Python 3.11 or newer; choose one: make PYTHON=python3.12 ..." >&2; exit 2; }
 	$(PYTHON) -m venv $(VENV)
 
-# The stamps hold that an installation is complete; pyproject.toml and constraints.txt make them old.
-$(VENV)/.installed: pyproject.toml constraints.txt | $(BIN)/python
+# The stamps hold that an installation is complete; newer pyproject.toml, constraints.txt or sources of the kernel make them old.
+$(VENV)/.installed: pyproject.toml constraints.txt $(NATIVE) | $(BIN)/python
 	$(PIP) install --quiet --constraint constraints.txt --editable .
 	@touch $@
 
-$(VENV)/.installed-test: pyproject.toml constraints.txt | $(BIN)/python
+$(VENV)/.installed-test: pyproject.toml constraints.txt $(NATIVE) | $(BIN)/python
 	$(PIP) install --quiet --constraint constraints.txt --editable '.[test]'
 	@touch $(VENV)/.installed $@
 

@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor, nn
 
-from tidegate.nn.lstm import LSTMUnit, locked_dropout
+from tidegate.nn.lstm_unit import LSTMUnit, locked_dropout
 from tidegate.nn.reference import lstm, lstm_cell
 
 

@@ -13,7 +13,7 @@ from tidegate.config import AttentionCNNLSTMSettings, CommonNetworkSettings, LST
 from tidegate.nn.attention_cnn import AttentionCNN
 from tidegate.nn.covariates import CovariateUnit
 from tidegate.nn.heads import ForecastHead
-from tidegate.nn.lstm import LSTMUnit
+from tidegate.nn.lstm_unit import LSTMUnit
 from tidegate.nn.reference import State
 from tidegate.nn.window_scaling import Anchor, find_anchor, last_observed
 

@@ -6,6 +6,7 @@ from torch.func import functional_call
 from torch.nn import functional
 
 from tidegate.nn.init import initialise_lstm
+from tidegate.nn.lstm import LSTM
 from tidegate.nn.reference import State
 
 
@@ -35,11 +36,11 @@ class LSTMUnit(nn.Module):
         weight_drop: float = 0.0,
     ) -> None:
         super().__init__()
-        self.layers = nn.ModuleList(nn.LSTM(hidden if layer else inputs, hidden, batch_first=True) for layer in range(layers))
+        self.layers = nn.ModuleList(LSTM(hidden if layer else inputs, hidden, batch_first=True) for layer in range(layers))
         self.input_dropout, self.layer_dropout = input_dropout, layer_dropout
         self.recurrent_dropout, self.weight_drop = recurrent_dropout, weight_drop
         for layer in self.layers:
-            assert isinstance(layer, nn.LSTM)
+            assert isinstance(layer, LSTM)
             initialise_lstm(layer)
 
     def forward(self, x_BTI: Tensor, state: list[State] | None = None) -> tuple[Tensor, list[State]]:

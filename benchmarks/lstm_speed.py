@@ -1,0 +1,320 @@
+"""How fast is tidegate.nn.LSTM beside torch.nn.LSTM at its best? Both run in turn in one process, so the ratio holds on a noisy machine.
+
+torch.nn.LSTM is given inference_mode where no gradient is wanted, and flushes denormal numbers except where the question is what they
+cost. Floating-point operations are counted as 8 H (I + H) B T forward and three times that for training, of which 8 H I B T (the
+gradient of the inputs) is not asked for, as in a first layer. The peak is a loop of multiplications and additions in registers, timed in
+the same run. Threads: 2, or those of --threads.
+"""
+
+import argparse
+import os
+import statistics
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from contextlib import contextmanager, nullcontext
+from typing import Any
+
+import numpy as np
+import torch
+from torch import nn
+from torch.nn.utils.rnn import pack_padded_sequence
+
+from benchmarks.common import arguments, show, show_json
+from tidegate.nn import LSTM, LSTMSession, backend
+from tidegate.nn.native import library
+
+Shape = tuple[int, int, int, int]
+PUBLISHED: tuple[Shape, ...] = (
+    (32, 96, 7, 128),
+    (64, 100, 100, 64),
+    (128, 96, 1, 128),
+    (32, 96, 7, 256),
+    (64, 100, 128, 512),
+    (16, 300, 40, 320),
+)
+RANGE: tuple[Shape, ...] = (
+    (8, 24, 1, 32),
+    (8, 512, 16, 64),
+    (256, 24, 1, 32),
+    (256, 128, 128, 64),
+    (8, 128, 8, 128),
+    (256, 48, 32, 128),
+    (32, 512, 64, 256),
+    (8, 96, 128, 512),
+    (128, 48, 16, 512),
+    (8, 24, 128, 1024),
+    (64, 48, 64, 1024),
+)
+SECTIONS = ("training", "inference", "lengths", "streaming", "denormals", "busy")
+
+
+def main() -> None:
+    """Measure and print."""
+    parser = arguments("lstm_speed", __doc__.partition("?")[0] + "?")
+    parser.add_argument("sections", nargs="*", default=SECTIONS, help=f"which parts: {', '.join(SECTIONS)}, onnx, keras (default: the first six)")
+    parser.add_argument("--shapes", type=shape, nargs="+", help="B,T,I,H each (default: those that are published, and the ends of the range)")
+    parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--seconds", type=float, default=2.0, help="for each side of each pair (default: 2)")
+    options = parser.parse_args()
+    torch.set_num_threads(options.threads)
+    torch.set_flush_denormal(True)
+    peak = measure_peak(options.threads)
+    rows = [row for section in options.sections for row in PARTS[section](options, peak)]
+    facts = {"backend": str(backend()), "threads": options.threads, "peak": f"{peak:.0f} GFLOP/s", **means(rows)}
+    if options.json:
+        show_json("lstm_speed", {"rows": rows, "peak_gflops": peak, **facts})
+    else:
+        show("lstm_speed", rows, facts)
+
+
+def shape(text: str) -> Shape:
+    """'B,T,I,H'."""
+    batch, steps, inputs, hidden = (int(part) for part in text.split(","))
+    return batch, steps, inputs, hidden
+
+
+def means(rows: list[dict[str, Any]]) -> dict[str, str]:
+    """Geometric mean and least of the ratios of each part."""
+    found = {}
+    for part in dict.fromkeys(row["part"] for row in rows):
+        ratios = [row["ratio"] for row in rows if row["part"] == part and row.get("ratio")]
+        if ratios:
+            found[part] = f"{statistics.geometric_mean(ratios):.2f} times as fast in the geometric mean, {min(ratios):.2f} at least"
+    return found
+
+
+def measure_peak(threads: int) -> float:
+    """GFLOP/s of multiplications and additions on that many threads; the best of some."""
+    native, rounds = library(), 4_000_000
+    if native is None:
+        return float("nan")
+    native.peak_loop(rounds, threads)
+    return max(native.peak_loop(rounds, threads) / seconds(lambda: native.peak_loop(rounds, threads)) for _ in range(12)) / 1e9
+
+
+def seconds(call: Callable[[], object]) -> float:
+    """Of one call."""
+    begin = time.perf_counter()
+    call()
+    return time.perf_counter() - begin
+
+
+def pair(own: Callable[[], object], other: Callable[[], object], budget: float) -> tuple[list[float], list[float]]:
+    """Times of both, in turn, a tenth of the budget at a time."""
+    for call in (own, other):
+        call()
+        call()
+    times: tuple[list[float], list[float]] = ([], [])
+    for _ in range(10):
+        for call, found in zip((own, other), times, strict=True):
+            end = time.perf_counter() + budget / 10
+            found.append(seconds(call))
+            while time.perf_counter() < end:
+                found.append(seconds(call))
+    return times
+
+
+def compare(part: str, name: str, own: Callable[[], object], other: Callable[[], object], budget: float, flops: float, peak: float) -> dict[str, Any]:
+    """A row of the table. The ratio is that of the best times, which other work on the machine disturbs least."""
+    ours, theirs = pair(own, other, budget)
+    row = {"part": part, "shape": name, "ms": 1e3 * min(ours), "median": 1e3 * statistics.median(ours), "torch ms": 1e3 * min(theirs)}
+    row |= {"torch median": 1e3 * statistics.median(theirs), "ratio": min(theirs) / min(ours)}
+    row["ratio of medians"] = statistics.median(theirs) / statistics.median(ours)
+    return row | ({"GFLOP/s": flops / min(ours) / 1e9, "of peak": flops / min(ours) / 1e9 / peak} if flops else {})
+
+
+def layers(inputs: int, hidden: int, count: int = 1, bidirectional: bool = False) -> tuple[LSTM, nn.LSTM]:
+    """Ours and torch's, batch first."""
+    kind = {"num_layers": count, "batch_first": True, "bidirectional": bidirectional}
+    return LSTM(inputs, hidden, **kind), nn.LSTM(inputs, hidden, **kind)  # type: ignore[arg-type]
+
+
+def trainer(layer: nn.LSTM, x: Any, gradient: torch.Tensor) -> Callable[[], None]:
+    """Forward and backward, gradients of the weights."""
+
+    def call() -> None:
+        layer.zero_grad(set_to_none=True)
+        y = layer(x)[0]
+        (y if isinstance(y, torch.Tensor) else y.data).backward(gradient)
+
+    return call
+
+
+def training(options: argparse.Namespace, peak: float) -> list[dict[str, Any]]:
+    """Forward and backward at each shape."""
+    rows = []
+    for batch, steps, inputs, hidden in options.shapes or PUBLISHED + RANGE:
+        own, other = layers(inputs, hidden)
+        x, gradient = torch.randn(batch, steps, inputs), torch.randn(batch, steps, hidden)
+        flops = 24.0 * hidden * (inputs + hidden) * batch * steps
+        name = f"{batch},{steps},{inputs},{hidden}"
+        rows.append(compare("training", name, trainer(own, x, gradient), trainer(other, x, gradient), options.seconds, flops, peak))
+    return rows
+
+
+def inference(options: argparse.Namespace, peak: float) -> list[dict[str, Any]]:
+    """Forward alone, in inference_mode."""
+    rows = []
+    for batch, steps, inputs, hidden in options.shapes or PUBLISHED + RANGE:
+        own, other = layers(inputs, hidden)
+        x = torch.randn(batch, steps, inputs)
+        flops = 8.0 * hidden * (inputs + hidden) * batch * steps
+        with torch.inference_mode():
+            row = compare("inference", f"{batch},{steps},{inputs},{hidden}", lambda: own(x), lambda: other(x), options.seconds, flops, peak)
+        rows.append(row)
+    return rows
+
+
+def lengths(options: argparse.Namespace, peak: float) -> list[dict[str, Any]]:
+    """B 64, lengths 1 to 500, I 40, H 128, packed for torch and for us: forward, and forward with backward."""
+    torch.manual_seed(0)
+    own, other = layers(40, 128)
+    many = torch.randint(1, 501, (64,))
+    packed = pack_padded_sequence(torch.randn(64, 500, 40), many, True, enforce_sorted=False)
+    gradient = torch.randn(int(many.sum()), 128)
+    flops = 8.0 * 128 * 168 * float(many.sum())
+    with torch.inference_mode():
+        forward = compare("lengths", "forward, 64,1..500,40,128", lambda: own(packed), lambda: other(packed), options.seconds, flops, peak)
+    calls = trainer(own, packed, gradient), trainer(other, packed, gradient)
+    return [forward, compare("lengths", "training, 64,1..500,40,128", *calls, options.seconds, 3 * flops, peak)]
+
+
+def streaming(options: argparse.Namespace, peak: float) -> list[dict[str, Any]]:
+    """One step at I 8, H 128 for one stream and for eight at once."""
+    rows = []
+    for streams in (1, 8):
+        layer = nn.LSTM(8, 128)
+        session, x = LSTMSession(layer, streams), torch.randn(streams, 8)
+        array, sequence, state = x.numpy(), x[None], (torch.zeros(1, streams, 128), torch.zeros(1, streams, 128))
+        with torch.inference_mode():
+            for kind, step in (("tensor", lambda: session.step(x)), ("array", lambda: session.step(array))):  # noqa: B023
+                ours, theirs = pair(step, lambda: layer(sequence, state), min(options.seconds, 1.0))  # noqa: B023
+                worst = float(np.quantile(ours, 0.99))
+                row = {"part": "streaming", "shape": f"{streams} of 8,128, {kind}", "median": 1e3 * statistics.median(ours)}
+                row |= {"torch median": 1e3 * statistics.median(theirs), "99 % ms": 1e3 * worst}
+                rows.append(row | {"ratio": statistics.median(theirs) / statistics.median(ours)})
+    return rows
+
+
+def denormals(options: argparse.Namespace, peak: float) -> list[dict[str, Any]]:
+    """A loss of the last step alone, without flushing denormal numbers: B 128, T 96, I 1, H 128."""
+    own, other = layers(1, 128)
+    x = torch.randn(128, 96, 1)
+
+    def last(layer: nn.LSTM) -> Callable[[], None]:
+        def call() -> None:
+            layer.zero_grad(set_to_none=True)
+            layer(x)[0][:, -1].sum().backward()
+
+        return call
+
+    torch.set_flush_denormal(False)
+    try:
+        return [compare("denormals", "128,96,1,128", last(own), last(other), options.seconds, 24.0 * 128 * 129 * 128 * 96, peak)]
+    finally:
+        torch.set_flush_denormal(True)
+
+
+@contextmanager
+def spinning(count: int = 1) -> Any:
+    """Other processes that never rest."""
+    processes = [subprocess.Popen([sys.executable, "-c", "while True: pass"]) for _ in range(count)]
+    try:
+        time.sleep(0.3)
+        yield
+    finally:
+        for process in processes:
+            process.kill()
+            process.wait()
+
+
+def busy(options: argparse.Namespace, peak: float) -> list[dict[str, Any]]:
+    """Training throughput with one other process spinning, as a share of the idle machine's; and a streaming step then."""
+    rows = []
+    for batch, steps, inputs, hidden in options.shapes or PUBLISHED:
+        own, other = layers(inputs, hidden)
+        x, gradient = torch.randn(batch, steps, inputs), torch.randn(batch, steps, hidden)
+        calls = trainer(own, x, gradient), trainer(other, x, gradient)
+        rates = {}
+        for state, scene in (("idle", nullcontext()), ("busy", spinning())):
+            with scene:
+                rates[state] = [1.0 / statistics.fmean(found) for found in pair(*calls, max(2.0, options.seconds))]
+        row = {"part": "busy", "shape": f"{batch},{steps},{inputs},{hidden}", "share kept": rates["busy"][0] / rates["idle"][0]}
+        rows.append(row | {"torch keeps": rates["busy"][1] / rates["idle"][1], "ratio": rates["busy"][0] / rates["busy"][1]})
+    session, x = LSTMSession(nn.LSTM(8, 128)), torch.randn(1, 8)
+    with spinning():
+        times = [seconds(lambda: session.step(x)) for _ in range(50_000)]
+    middle = statistics.median(times)
+    return [*rows, {"part": "busy", "shape": "streaming", "median": 1e3 * middle, "99 % ms": 1e3 * float(np.quantile(times, 0.99))}]
+
+
+def onnx(options: argparse.Namespace, peak: float) -> list[dict[str, Any]]:
+    """ONNX Runtime, inference; needs the packages onnx and onnxruntime."""
+    import onnx.helper as make
+    import onnxruntime
+    from onnx import TensorProto, numpy_helper
+
+    rows = []
+    for batch, steps, inputs, hidden in options.shapes or PUBLISHED:
+        own, _ = layers(inputs, hidden)
+        swap = [0, 3, 1, 2]  # torch: i f g o; ONNX: i o f c
+        arrays = {
+            "W": own.weight_ih_l0.detach().view(4, hidden, inputs)[swap].reshape(1, 4 * hidden, inputs),
+            "R": own.weight_hh_l0.detach().view(4, hidden, hidden)[swap].reshape(1, 4 * hidden, hidden),
+            "B": torch.cat([getattr(own, f"bias_{kind}_l0").detach().view(4, hidden)[swap].reshape(-1) for kind in ("ih", "hh")])[None],
+        }
+        node = make.make_node("LSTM", ["x", "W", "R", "B"], ["y"], hidden_size=hidden)
+        graph = make.make_graph(
+            [node],
+            "lstm",
+            [make.make_tensor_value_info("x", TensorProto.FLOAT, [steps, batch, inputs])],
+            [make.make_tensor_value_info("y", TensorProto.FLOAT, [steps, 1, batch, hidden])],
+            [numpy_helper.from_array(value.numpy(), name) for name, value in arrays.items()],
+        )
+        choices = onnxruntime.SessionOptions()
+        choices.intra_op_num_threads = options.threads
+        model = make.make_model(graph, opset_imports=[make.make_opsetid("", 14)], ir_version=8).SerializeToString()
+        session = onnxruntime.InferenceSession(model, choices, providers=["CPUExecutionProvider"])
+        x = torch.randn(batch, steps, inputs)
+        theirs = x.transpose(0, 1).contiguous().numpy()
+        with torch.inference_mode():
+            difference = float(np.abs(session.run(None, {"x": theirs})[0][:, 0].swapaxes(0, 1) - own(x)[0].numpy()).max())
+            flops = 8.0 * hidden * (inputs + hidden) * batch * steps
+            row = compare("onnx", f"{batch},{steps},{inputs},{hidden}", lambda: own(x), lambda: session.run(None, {"x": theirs}), options.seconds, flops, peak)  # noqa: B023, E501
+        rows.append({**row, "difference": difference})
+    return rows
+
+
+def keras(options: argparse.Namespace, peak: float) -> list[dict[str, Any]]:
+    """Keras on the backend that KERAS_BACKEND names (jax, tensorflow), inference; needs that installed."""
+    os.environ.setdefault("KERAS_BACKEND", "jax")
+    import keras  # type: ignore[import-not-found]
+
+    rows = []
+    for batch, steps, inputs, hidden in options.shapes or PUBLISHED:
+        own, _ = layers(inputs, hidden)
+        x = torch.randn(batch, steps, inputs)
+        model = keras.Sequential([keras.layers.Input((steps, inputs)), keras.layers.LSTM(hidden, return_sequences=True)])
+        array = x.numpy()
+        flops = 8.0 * hidden * (inputs + hidden) * batch * steps
+        with torch.inference_mode():
+            row = compare("keras", f"{batch},{steps},{inputs},{hidden}", lambda: own(x), lambda: model.predict_on_batch(array), options.seconds, flops, peak)  # noqa: B023, E501
+        rows.append(row)
+    return rows
+
+
+PARTS: dict[str, Callable[[argparse.Namespace, float], list[dict[str, Any]]]] = {
+    "training": training,
+    "inference": inference,
+    "lengths": lengths,
+    "streaming": streaming,
+    "denormals": denormals,
+    "busy": busy,
+    "onnx": onnx,
+    "keras": keras,
+}
+
+if __name__ == "__main__":
+    main()

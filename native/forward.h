@@ -1,0 +1,190 @@
+// The forward pass of one slot: for each step the gates of W hidden units are summed, activated and used up in registers.
+#pragma once
+
+#include "job.h"
+#include "pack.h"
+
+namespace TG_ISA {
+
+constexpr int64_t ROWS_AT_ONCE = 192; // sequences times steps whose input products are made together: 192 rows of 4H stay in the L2 cache
+constexpr int64_t FEW_INPUTS = 48;    // with fewer inputs their product is a part of the step: a round trip through memory costs more
+
+template <class T> struct Pointers {
+    const T **x, **h;
+    T **y, **gates, **cells, **cells_before;
+};
+
+// Time of step s of a slot's sequence r.
+INLINE int64_t time_of(const tg_slot &s, int64_t r, int64_t step) { return s.direction ? s.length[r] - 1 - step : step; }
+INLINE int64_t offset(const tg_problem &p, const tg_strides &strides, int64_t time, int64_t row) {
+    return (p.packed ? p.packed[time] : time) * strides.time + row * strides.row;
+}
+
+template <class T> struct Forward {
+    const tg_job &job;
+    const tg_problem &p;
+    const tg_slot &s;
+    const Layout<T> l;
+    const T *weights;
+    const bool training, fused;
+    T *gates, *cells, *zeros;
+    Pointers<T> at;
+
+    Forward(const tg_job &job_, const tg_slot &s_)
+        : job(job_), p(*job_.p), s(s_), l(p.inputs, p.hidden), weights((const T *)job.packed + s.direction * l.forward_size()),
+          training(s.gates != nullptr), fused(p.inputs <= FEW_INPUTS) {
+        T *free = (T *)s.scratch;
+        zeros = free;
+        free += l.padded;
+        if (training) {
+            gates = (T *)s.gates;
+            cells = (T *)s.cells;
+        } else {
+            gates = free;
+            free += fused ? 0 : (ROWS_AT_ONCE + s.rows) * l.stride;
+            cells = free;
+            free += s.rows * l.padded;
+        }
+        at.x = (const T **)free;
+        at.h = at.x + s.rows;
+        at.y = (T **)(at.h + s.rows);
+        at.gates = at.y + s.rows;
+        at.cells = at.gates + s.rows;
+        at.cells_before = at.cells + s.rows;
+    }
+    static int64_t scratch_size(const tg_problem &p, int64_t rows, bool training) {
+        const Layout<T> l(p.inputs, p.hidden);
+        int64_t size = l.padded + (6 * rows * int64_t(sizeof(void *)) + int64_t(sizeof(T)) - 1) / int64_t(sizeof(T));
+        if (!training) size += rows * l.padded + (p.inputs <= FEW_INPUTS ? 0 : (ROWS_AT_ONCE + rows) * l.stride);
+        return size;
+    }
+
+    T *y_of(int64_t r, int64_t step) const {
+        return (T *)job.y + offset(p, p.y, time_of(s, r, step), s.row[r]) + s.direction * p.hidden;
+    }
+    const T *x_of(int64_t r, int64_t step) const { return (const T *)job.x + offset(p, p.x, time_of(s, r, step), s.row[r]); }
+    int64_t state_of(int64_t r) const { return (s.direction * p.batch + s.row[r]) * p.hidden; }
+
+    void run() {
+        for (int64_t i = 0; i < l.padded; ++i) zeros[i] = 0;
+        if (!training) first_cells();
+        int64_t step = 0;
+        while (step < s.steps) {
+            int64_t end = s.steps;
+            if (!fused) {
+                end = step + 1;
+                while (end < s.steps && s.place[end + 1] - s.place[step] <= ROWS_AT_ONCE) ++end;
+                project(step, end);
+            }
+            for (const int64_t begin = step; step < end; ++step) advance(step, training ? 0 : s.place[begin]);
+        }
+        finish();
+    }
+
+    // Inference keeps one row of cells for each sequence.
+    void first_cells() {
+        for (int64_t r = 0; r < s.rows; ++r) first_cell(r, cells + r * l.padded);
+    }
+    void first_cell(int64_t r, T *out) const {
+        const T *given = job.c0 ? (const T *)job.c0 + state_of(r) : zeros;
+        for (int64_t i = 0; i < p.hidden; ++i) out[i] = given[i];
+        for (int64_t i = p.hidden; i < l.padded; ++i) out[i] = 0;
+    }
+
+    // Gates of steps begin to end from the inputs alone, and the biases.
+    void project(int64_t begin, int64_t end) {
+        const int64_t base = training ? 0 : s.place[begin];
+        for (int64_t block = 0; block < l.blocks(); ++block) {
+            const T *w = weights + l.w_ih() + block * 4 * WIDTH<T> * p.inputs;
+            const T *bias = weights + l.bias() + block * 4 * WIDTH<T>;
+            for (int64_t step = begin; step < end; ++step)
+                tiles(s.active[step], [&](int64_t first, auto height) {
+                    constexpr int R = decltype(height)::value;
+                    const T *x[R];
+                    Vec<T> sum[R][4];
+                    for (int r = 0; r < R; ++r) x[r] = x_of(first + r, step);
+                    start(sum, bias);
+                    multiply(sum, p.inputs, x, w);
+                    for (int r = 0; r < R; ++r) {
+                        T *out = gates + (s.place[step] - base + first + r) * l.stride + block * 4 * WIDTH<T>;
+#pragma GCC unroll 8
+                        for (int g = 0; g < 4; ++g) store(out + g * WIDTH<T>, sum[r][g]);
+                    }
+                });
+        }
+    }
+    template <int R> static INLINE void start(Vec<T> (&sum)[R][4], const T *bias) {
+#pragma GCC unroll 8
+        for (int g = 0; g < 4; ++g) {
+            const Vec<T> b = load(bias + g * WIDTH<T>);
+#pragma GCC unroll 8
+            for (int r = 0; r < R; ++r) sum[r][g] = b;
+        }
+    }
+
+    void advance(int64_t step, int64_t base) {
+        const int64_t rows = s.active[step];
+        for (int64_t r = 0; r < rows; ++r) {
+            if (fused) at.x[r] = x_of(r, step);
+            at.y[r] = y_of(r, step);
+            at.h[r] = step ? y_of(r, step - 1) : job.h0 ? (const T *)job.h0 + state_of(r) : zeros;
+            at.gates[r] = gates + (s.place[step] - base + r) * l.stride;
+            at.cells[r] = training ? cells + (s.place[step] + r) * l.padded : cells + r * l.padded;
+            at.cells_before[r] = training && step ? cells + (s.place[step - 1] + r) * l.padded : at.cells[r];
+            if (training && !step) first_cell(r, at.cells[r]);
+        }
+        const bool begins_at_zero = !step && !job.h0;
+        for (int64_t block = 0; block < l.blocks(); ++block)
+            tiles(rows, [&](int64_t first, auto height) { tile<decltype(height)::value>(first, block, begins_at_zero ? 0 : p.hidden); });
+    }
+
+    template <int R> INLINE void tile(int64_t first, int64_t block, int64_t depth) {
+        constexpr int W = WIDTH<T>;
+        Vec<T> sum[R][4];
+        if (fused) {
+            start(sum, weights + l.bias() + block * 4 * W);
+            multiply(sum, p.inputs, at.x + first, weights + l.w_ih() + block * 4 * W * p.inputs);
+        } else {
+#pragma GCC unroll 8
+            for (int r = 0; r < R; ++r)
+#pragma GCC unroll 8
+                for (int g = 0; g < 4; ++g) sum[r][g] = load(at.gates[first + r] + (block * 4 + g) * W);
+        }
+        multiply(sum, depth, at.h + first, weights + l.w_hh() + block * 4 * W * p.hidden);
+        const int64_t valid = p.hidden - block * W;
+#pragma GCC unroll 8
+        for (int r = 0; r < R; ++r) {
+            const Vec<T> i = sigmoid(sum[r][0]), f = sigmoid(sum[r][1]), g = tanh(sum[r][2]), o = sigmoid(sum[r][3]);
+            const Vec<T> c = f * load(at.cells_before[first + r] + block * W) + i * g;
+            store(at.cells[first + r] + block * W, c);
+            if (training) {
+                T *out = at.gates[first + r] + block * 4 * W;
+                store(out, i);
+                store(out + W, f);
+                store(out + 2 * W, g);
+                store(out + 3 * W, o);
+            }
+            store_part(at.y[first + r] + block * W, o * tanh(c), valid);
+        }
+    }
+
+    // Last states; and zeros where a padded output is longer than its sequence.
+    void finish() {
+        for (int64_t r = 0; r < s.rows; ++r) {
+            const int64_t length = s.length[r];
+            T *h = (T *)job.h_n + state_of(r), *c = (T *)job.c_n + state_of(r);
+            const T *last = length ? y_of(r, length - 1) : job.h0 ? (const T *)job.h0 + state_of(r) : zeros;
+            const T *cell = training ? cells + (length ? s.place[length - 1] + r : 0) * l.padded : cells + r * l.padded;
+            if (!length) cell = job.c0 ? (const T *)job.c0 + state_of(r) : zeros;
+            for (int64_t i = 0; i < p.hidden; ++i) h[i] = last[i];
+            for (int64_t i = 0; i < p.hidden; ++i) c[i] = cell[i];
+            if (p.packed) continue;
+            for (int64_t time = length; time < p.steps; ++time) {
+                T *out = (T *)job.y + offset(p, p.y, time, s.row[r]) + s.direction * p.hidden;
+                for (int64_t i = 0; i < p.hidden; ++i) out[i] = 0;
+            }
+        }
+    }
+};
+
+} // namespace TG_ISA

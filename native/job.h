@@ -1,0 +1,54 @@
+// What a slot of work is: the plan of a call, shared by all instruction sets. Plain data, no functions.
+#pragma once
+
+#include "tidegate_lstm.h"
+
+// The sequences of one direction that one thread works through, longest first, without ever waiting for another thread. Step s of a
+// sequence of length n is time s, or n - 1 - s in the second direction, so that in both the first `active[s]` sequences are still running.
+struct tg_slot {
+    int64_t direction;
+    int64_t rows;          // sequences
+    int64_t steps;         // of the longest
+    const int64_t *row;    // [rows] number in the batch
+    const int64_t *length; // [rows] descending
+    const int64_t *active; // [steps + 1], the last 0
+    const int64_t *place;  // [steps + 1] row in the slot's reserve where step s begins; the last: how many there are
+    void *gates;           // reserve: activated gates, later their gradients, [place[steps], gate_stride]; NULL for inference
+    void *cells;           // reserve: cell states [place[steps], padded]
+    void *scratch;         // of the size that the unit's `scratch_size` gives
+    void *dx;                 // gradients of the inputs; of each direction apart, and added later
+    void *dw_ih, *dw_hh, *db; // the slot's own sums, in torch's order; NULL: not wanted
+};
+
+struct tg_job {
+    const tg_problem *p;
+    const tg_weights *weights;
+    const void *x, *h0, *c0, *dy, *dh_n, *dc_n;
+    void *y, *h_n, *c_n, *dh0, *dc0;
+    void *packed; // weights in the order the kernels read them: one block of `packed_size` for each direction
+    tg_slot *slots;
+    int64_t num_slots;
+};
+
+// One instruction set. Sizes are in elements.
+struct tg_unit {
+    const char *name;
+    int64_t (*padded)(int64_t dtype, int64_t hidden);      // hidden units with padding
+    int64_t (*gate_stride)(int64_t dtype, int64_t hidden); // elements from one row of gates to the next
+    int64_t (*packed_size)(const tg_problem *p, bool backward);
+    int64_t (*scratch_size)(const tg_problem *p, int64_t rows, bool training, bool backward);
+    // Parts 0 .. pack_parts may run at the same time.
+    int64_t (*pack_parts)(const tg_problem *p, bool backward);
+    void (*pack)(const tg_job *job, bool backward, int64_t part);
+    void (*forward)(const tg_job *job, const tg_slot *slot);
+    void (*backward)(const tg_job *job, const tg_slot *slot);
+    // One step of one layer for a session: x [streams, I], state [streams, padded] in place.
+    int64_t (*step_packed_size)(int64_t dtype, int64_t inputs, int64_t hidden);
+    void (*step_pack)(int64_t dtype, int64_t inputs, int64_t hidden, const tg_weights *weights, void *packed);
+    void (*step)(int64_t dtype, int64_t inputs, int64_t hidden, int64_t streams, const void *packed, const void *x, const void *h, void *h_next,
+                 void *c);
+    int64_t (*peak)(int64_t rounds); // returns the number of operations
+};
+
+extern const tg_unit tg_unit_baseline, tg_unit_avx2, tg_unit_avx512;
+const tg_unit *tg_unit_in_use();

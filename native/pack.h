@@ -1,0 +1,74 @@
+// Weights in the order in which the kernels read them.
+//
+// For one direction, with P = H rounded up to whole vectors of W:
+//   forward   bias [P/W][4][W]; w_ih [P/W][I][4][W]; w_hh [P/W][H][4][W]: a block holds the four gates of W hidden units
+//   backward  w_hh as columns [panels of H][4P][V W]; w_ih the same [panels of I][4P][V W]; lines in the order of the gates' rows
+#pragma once
+
+#include "tile.h"
+
+namespace TG_ISA {
+
+template <class T> struct Layout {
+    int64_t inputs, hidden, padded, stride;
+    explicit INLINE Layout(int64_t inputs_, int64_t hidden_)
+        : inputs(inputs_), hidden(hidden_), padded(padded_to_vector<T>(hidden_)),
+          stride(4 * padded + 64 / int64_t(sizeof(T))) {} // an odd number of cache lines: rows do not fall on the same sets
+    INLINE int64_t blocks() const { return padded / WIDTH<T>; }
+    INLINE int64_t bias() const { return 0; }
+    INLINE int64_t w_ih() const { return 4 * padded; }
+    INLINE int64_t w_hh() const { return w_ih() + 4 * padded * inputs; }
+    INLINE int64_t forward_size() const { return w_hh() + 4 * padded * hidden; }
+    INLINE int64_t columns_hh() const { return 0; }
+    INLINE int64_t columns_ih() const { return 4 * padded * padded; }
+    INLINE int64_t backward_size() const { return columns_ih() + 4 * padded * padded_to_vector<T>(inputs); }
+};
+
+// A block [depth][4][W] of the four gates' W rows of w [4H, depth].
+template <class T> void pack_block(const T *w, int64_t depth, const Layout<T> &l, int64_t block, T *out) {
+    constexpr int W = WIDTH<T>;
+    const int64_t unit = block * W;
+    const int64_t valid = l.hidden - unit < W ? l.hidden - unit : W;
+    for (int gate = 0; gate < 4; ++gate) {
+        const T *row = w + (gate * l.hidden + unit) * depth;
+        // In squares of W by W: a vector of each row is read, a column at a time is written.
+        for (int64_t k = 0; k < depth; k += W) {
+            const int64_t deep = depth - k < W ? depth - k : W;
+            T square[W][W] __attribute__((aligned(64))) = {};
+            for (int64_t i = 0; i < valid; ++i)
+                for (int64_t j = 0; j < deep; ++j) square[j][i] = row[i * depth + k + j];
+            for (int64_t j = 0; j < deep; ++j) store(out + ((k + j) * 4 + gate) * W, load(square[j]));
+        }
+    }
+}
+
+template <class T> void pack_bias(const T *b_ih, const T *b_hh, const Layout<T> &l, T *out) {
+    constexpr int W = WIDTH<T>;
+    for (int64_t unit = 0; unit < l.padded; ++unit)
+        for (int gate = 0; gate < 4; ++gate) {
+            T sum = 0;
+            if (unit < l.hidden && b_ih) sum += b_ih[gate * l.hidden + unit];
+            if (unit < l.hidden && b_hh) sum += b_hh[gate * l.hidden + unit];
+            out[(unit / W * 4 + gate) * W + unit % W] = sum;
+        }
+}
+
+// Panels of w [4H, columns] for the lines of one block of gates (4 W lines of 4P).
+template <class T> void pack_lines(const T *w, int64_t columns, const Layout<T> &l, int64_t block, T *out) {
+    constexpr int W = WIDTH<T>;
+    panels<T>(columns, [&](int64_t first, auto vectors) {
+        constexpr int V = decltype(vectors)::value;
+        T *panel = out + first * 4 * l.padded + block * 4 * W * V * W;
+        for (int gate = 0; gate < 4; ++gate)
+            for (int64_t lane = 0; lane < W; ++lane, panel += V * W) {
+                const int64_t unit = block * W + lane;
+                const T *row = w + (gate * l.hidden + unit) * columns + first;
+                for (int v = 0; v < V; ++v) {
+                    const int64_t left = columns - first - v * W;
+                    store(panel + v * W, unit < l.hidden ? load_part(row + v * W, left < W ? left : W) : Vec<T>{});
+                }
+            }
+    });
+}
+
+} // namespace TG_ISA

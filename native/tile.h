@@ -1,0 +1,93 @@
+// The register tile: a few rows times a few vectors of columns, everything in registers until the sum is complete.
+#pragma once
+
+#include "vec.h"
+
+namespace TG_ISA {
+
+// Rows of a tile with four vectors of columns: 24 + 4 + 1 of 32 registers with AVX-512, 12 + 3 of 16 with AVX2.
+#if defined(__AVX512F__)
+constexpr int ROWS = 6;
+#elif defined(__AVX2__)
+constexpr int ROWS = 3;
+#else
+constexpr int ROWS = 2;
+#endif
+
+// sum[r][v] += a[r][k] * b[k][v] for k < depth. a: one pointer a row; b: panel of `V` vectors a line.
+template <class T, int R, int V> INLINE void multiply(Vec<T> (&sum)[R][V], int64_t depth, const T *const *a, const T *b) {
+    const T *row[R];
+#pragma GCC unroll 8
+    for (int r = 0; r < R; ++r) row[r] = a[r];
+    for (int64_t k = 0; k < depth; ++k, b += V * WIDTH<T>) {
+        Vec<T> line[V];
+#pragma GCC unroll 8
+        for (int v = 0; v < V; ++v) line[v] = load(b + v * WIDTH<T>);
+#pragma GCC unroll 8
+        for (int r = 0; r < R; ++r) {
+            const Vec<T> x = all(row[r][k]);
+#pragma GCC unroll 8
+            for (int v = 0; v < V; ++v) sum[r][v] += x * line[v];
+        }
+    }
+}
+
+// The same with the rows of a side by side: a[k][r], `stride` elements from k to k + 1.
+template <class T, int R, int V>
+INLINE void multiply_columns(Vec<T> (&sum)[R][V], int64_t depth, const T *a, int64_t stride, const T *b) {
+    for (int64_t k = 0; k < depth; ++k, a += stride, b += V * WIDTH<T>) {
+        Vec<T> line[V];
+#pragma GCC unroll 8
+        for (int v = 0; v < V; ++v) line[v] = load(b + v * WIDTH<T>);
+#pragma GCC unroll 8
+        for (int r = 0; r < R; ++r) {
+            const Vec<T> x = all(a[r]);
+#pragma GCC unroll 8
+            for (int v = 0; v < V; ++v) sum[r][v] += x * line[v];
+        }
+    }
+}
+
+// `rows` in tiles of nearly equal height, at most ROWS: calls f(first, Number<height>).
+template <int N> struct Number {
+    static constexpr int value = N;
+};
+template <class F> INLINE void by_height(int64_t height, int64_t first, F f) {
+    switch (height) {
+    case 1: return f(first, Number<1>{});
+    case 2: return f(first, Number<2>{});
+#if defined(__AVX2__)
+    case 3: return f(first, Number<3>{});
+#endif
+#if defined(__AVX512F__)
+    case 4: return f(first, Number<4>{});
+    case 5: return f(first, Number<5>{});
+    case 6: return f(first, Number<6>{});
+#endif
+    }
+}
+template <class F> INLINE void tiles(int64_t rows, F f) {
+    const int64_t count = (rows + ROWS - 1) / ROWS;
+    int64_t first = 0;
+    for (int64_t i = 0; i < count; ++i) {
+        const int64_t height = (rows - first + count - i - 1) / (count - i);
+        by_height(height, first, f);
+        first += height;
+    }
+}
+
+// `columns` in panels of four vectors, the last of one to four: calls f(first, Number<vectors>).
+template <class T, class F> INLINE void panels(int64_t columns, F f) {
+    constexpr int64_t FULL = 4 * WIDTH<T>;
+    int64_t first = 0;
+    for (; columns - first >= FULL; first += FULL) f(first, Number<4>{});
+    switch ((columns - first + WIDTH<T> - 1) / WIDTH<T>) {
+    case 1: return f(first, Number<1>{});
+    case 2: return f(first, Number<2>{});
+    case 3: return f(first, Number<3>{});
+    case 4: return f(first, Number<4>{});
+    }
+}
+template <class T> INLINE int64_t padded_to_vector(int64_t n) { return (n + WIDTH<T> - 1) / WIDTH<T> * WIDTH<T>; }
+
+} // namespace TG_ISA

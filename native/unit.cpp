@@ -1,0 +1,159 @@
+// One instruction set: compiled once for each, with TG_ISA (the name) and TG_BYTES (the vector's width).
+#include "backward.h"
+
+namespace TG_ISA {
+
+static bool is_float(int64_t dtype) { return dtype == TG_FLOAT32; }
+
+template <class T> static void pack(const tg_job &job, bool backward, int64_t part) {
+    const tg_problem &p = *job.p;
+    const Layout<T> l(p.inputs, p.hidden);
+    const int64_t direction = part / l.blocks(), block = part % l.blocks();
+    const tg_weights &w = job.weights[direction];
+    if (backward) {
+        T *out = (T *)job.packed + direction * l.backward_size();
+        pack_lines((const T *)w.w_hh, p.hidden, l, block, out + l.columns_hh());
+        pack_lines((const T *)w.w_ih, p.inputs, l, block, out + l.columns_ih());
+        return;
+    }
+    T *out = (T *)job.packed + direction * l.forward_size();
+    if (!block) pack_bias((const T *)w.b_ih, (const T *)w.b_hh, l, out + l.bias());
+    pack_block((const T *)w.w_ih, p.inputs, l, block, out + l.w_ih() + block * 4 * WIDTH<T> * p.inputs);
+    pack_block((const T *)w.w_hh, p.hidden, l, block, out + l.w_hh() + block * 4 * WIDTH<T> * p.hidden);
+}
+
+// Sums over k in two halves: with one or two rows a single sum would wait for itself.
+template <class T, int R> static INLINE void multiply_apart(Vec<T> (&sum)[R][4], int64_t depth, const T *const *a, const T *b) {
+    Vec<T> other[R][4] = {};
+    const T *second[R];
+    const int64_t half = depth / 2;
+#pragma GCC unroll 8
+    for (int r = 0; r < R; ++r) second[r] = a[r] + half;
+    const T *b2 = b + half * 4 * WIDTH<T>;
+    for (int64_t k = 0; k < half; ++k, b += 4 * WIDTH<T>, b2 += 4 * WIDTH<T>) {
+#pragma GCC unroll 8
+        for (int r = 0; r < R; ++r) {
+            const Vec<T> x = all(a[r][k]), x2 = all(second[r][k]);
+#pragma GCC unroll 8
+            for (int v = 0; v < 4; ++v) {
+                sum[r][v] += x * load(b + v * WIDTH<T>);
+                other[r][v] += x2 * load(b2 + v * WIDTH<T>);
+            }
+        }
+    }
+    if (depth % 2)
+#pragma GCC unroll 8
+        for (int r = 0; r < R; ++r)
+#pragma GCC unroll 8
+            for (int v = 0; v < 4; ++v) sum[r][v] += all(a[r][depth - 1]) * load(b2 + v * WIDTH<T>);
+#pragma GCC unroll 8
+    for (int r = 0; r < R; ++r)
+#pragma GCC unroll 8
+        for (int v = 0; v < 4; ++v) sum[r][v] += other[r][v];
+}
+
+template <class T>
+static void step(int64_t inputs, int64_t hidden, int64_t streams, const T *packed, const T *x, const T *h, T *h_next, T *c) {
+    constexpr int W = WIDTH<T>;
+    const Layout<T> l(inputs, hidden);
+    for (int64_t block = 0; block < l.blocks(); ++block) {
+        tiles(streams, [&](int64_t first, auto height) {
+            constexpr int R = decltype(height)::value;
+            const T *rows_x[R], *rows_h[R];
+            Vec<T> sum[R][4];
+#pragma GCC unroll 8
+            for (int r = 0; r < R; ++r) rows_x[r] = x + (first + r) * inputs, rows_h[r] = h + (first + r) * l.padded;
+            Forward<T>::start(sum, packed + l.bias() + block * 4 * W);
+            multiply(sum, inputs, rows_x, packed + l.w_ih() + block * 4 * W * inputs);
+            if constexpr (R <= 2 && R < ROWS) multiply_apart(sum, hidden, rows_h, packed + l.w_hh() + block * 4 * W * hidden);
+            else multiply(sum, hidden, rows_h, packed + l.w_hh() + block * 4 * W * hidden);
+#pragma GCC unroll 8
+            for (int r = 0; r < R; ++r) {
+                const Vec<T> i = sigmoid(sum[r][0]), f = sigmoid(sum[r][1]), g = tanh(sum[r][2]), o = sigmoid(sum[r][3]);
+                T *cell = c + (first + r) * l.padded + block * W;
+                const Vec<T> next = f * load(cell) + i * g;
+                store(cell, next);
+                store(h_next + (first + r) * l.padded + block * W, o * tanh(next));
+            }
+        });
+    }
+}
+
+// A dozen independent sums (one a register) are enough to keep every arithmetic unit busy. The empty assembly keeps the compiler from
+// removing the loop or taking the sums out of their registers.
+static int64_t peak(int64_t rounds) {
+    constexpr int SUMS = 12;
+    Vec<float> sum[SUMS] = {};
+    const Vec<float> factor = all(0.5f), term = all(1.0f);
+    for (int64_t round = 0; round < rounds; ++round)
+#pragma GCC unroll 16
+        for (int i = 0; i < SUMS; ++i) {
+            sum[i] = sum[i] * factor + term;
+#if defined(__x86_64__)
+#if defined(__AVX512F__)
+            __asm__ volatile("" : "+v"(sum[i]));
+#else
+            __asm__ volatile("" : "+x"(sum[i]));
+#endif
+#endif
+        }
+    return rounds * SUMS * WIDTH<float> * 2;
+}
+
+} // namespace TG_ISA
+
+using namespace TG_ISA;
+
+#define NAME_(x) #x
+#define NAME(x) NAME_(x)
+#define UNIT_(x) tg_unit_##x
+#define UNIT(x) UNIT_(x)
+
+extern const tg_unit UNIT(TG_ISA);
+const tg_unit UNIT(TG_ISA) = {
+    NAME(TG_ISA),
+    [](int64_t dtype, int64_t hidden) { return is_float(dtype) ? Layout<float>(0, hidden).padded : Layout<double>(0, hidden).padded; },
+    [](int64_t dtype, int64_t hidden) { return is_float(dtype) ? Layout<float>(0, hidden).stride : Layout<double>(0, hidden).stride; },
+    [](const tg_problem *p, bool backward) {
+        const Layout<float> f(p->inputs, p->hidden);
+        const Layout<double> d(p->inputs, p->hidden);
+        if (backward) return is_float(p->dtype) ? f.backward_size() : d.backward_size();
+        return is_float(p->dtype) ? f.forward_size() : d.forward_size();
+    },
+    [](const tg_problem *p, int64_t rows, bool training, bool backward) {
+        if (backward) return is_float(p->dtype) ? Backward<float>::scratch_size(*p, rows) : Backward<double>::scratch_size(*p, rows);
+        return is_float(p->dtype) ? Forward<float>::scratch_size(*p, rows, training) : Forward<double>::scratch_size(*p, rows, training);
+    },
+    [](const tg_problem *p, bool) {
+        return p->directions * (is_float(p->dtype) ? Layout<float>(0, p->hidden).blocks() : Layout<double>(0, p->hidden).blocks());
+    },
+    [](const tg_job *job, bool backward, int64_t part) {
+        is_float(job->p->dtype) ? pack<float>(*job, backward, part) : pack<double>(*job, backward, part);
+    },
+    [](const tg_job *job, const tg_slot *slot) {
+        if (is_float(job->p->dtype)) Forward<float>(*job, *slot).run();
+        else Forward<double>(*job, *slot).run();
+    },
+    [](const tg_job *job, const tg_slot *slot) {
+        if (is_float(job->p->dtype)) Backward<float>(*job, *slot).run();
+        else Backward<double>(*job, *slot).run();
+    },
+    [](int64_t dtype, int64_t inputs, int64_t hidden) {
+        return is_float(dtype) ? Layout<float>(inputs, hidden).forward_size() : Layout<double>(inputs, hidden).forward_size();
+    },
+    [](int64_t dtype, int64_t inputs, int64_t hidden, const tg_weights *weights, void *packed) {
+        const tg_problem p = {dtype, 1, 0, 0, inputs, hidden, 1, nullptr, nullptr, {}, {}, {}, {}};
+        tg_job job = {};
+        job.p = &p;
+        job.weights = weights;
+        job.packed = packed;
+        const int64_t blocks = is_float(dtype) ? Layout<float>(0, hidden).blocks() : Layout<double>(0, hidden).blocks();
+        for (int64_t block = 0; block < blocks; ++block) is_float(dtype) ? pack<float>(job, false, block) : pack<double>(job, false, block);
+    },
+    [](int64_t dtype, int64_t inputs, int64_t hidden, int64_t streams, const void *packed, const void *x, const void *h, void *h_next, void *c) {
+        if (is_float(dtype)) step(inputs, hidden, streams, (const float *)packed, (const float *)x, (const float *)h, (float *)h_next, (float *)c);
+        else
+            step(inputs, hidden, streams, (const double *)packed, (const double *)x, (const double *)h, (double *)h_next, (double *)c);
+    },
+    peak,
+};

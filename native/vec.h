@@ -1,0 +1,120 @@
+// Vectors of the width that this unit is compiled for, and the few functions of them that an LSTM needs.
+//
+// The compiler's own vector types serve all instruction sets. Everything is in a namespace of the instruction set, and no inline function
+// of the standard library is used: the linker could otherwise keep a copy that this processor cannot run.
+#pragma once
+
+#include <stdint.h>
+#if defined(__AVX512F__)
+#include <immintrin.h>
+#endif
+
+#define INLINE inline __attribute__((always_inline))
+
+namespace TG_ISA {
+
+constexpr int BYTES = TG_BYTES;
+
+template <class T> struct VecOf;
+template <> struct VecOf<float> {
+    typedef float type __attribute__((vector_size(BYTES)));
+    typedef float loose __attribute__((vector_size(BYTES), aligned(4), may_alias));
+    typedef int32_t bits __attribute__((vector_size(BYTES)));
+};
+template <> struct VecOf<double> {
+    typedef double type __attribute__((vector_size(BYTES)));
+    typedef double loose __attribute__((vector_size(BYTES), aligned(8), may_alias));
+    typedef int64_t bits __attribute__((vector_size(BYTES)));
+};
+template <class T> using Vec = typename VecOf<T>::type;
+template <class T> constexpr int WIDTH = BYTES / int(sizeof(T));
+
+template <class T> INLINE Vec<T> load(const T *p) { return *(const typename VecOf<T>::loose *)p; }
+template <class T> INLINE void store(T *p, Vec<T> v) { *(typename VecOf<T>::loose *)p = v; }
+template <class T> INLINE Vec<T> all(T x) { return x - Vec<T>{}; }
+
+// The first n lanes of p, n > 0, the others zero; only those are read or written.
+template <class T> INLINE Vec<T> load_part(const T *p, int64_t n) {
+    if (n >= WIDTH<T>) return load(p);
+#if defined(__AVX512F__)
+    if constexpr (sizeof(T) == 4) return (Vec<T>)_mm512_maskz_loadu_ps((__mmask16)((1u << n) - 1), p);
+    else return (Vec<T>)_mm512_maskz_loadu_pd((__mmask8)((1u << n) - 1), p);
+#else
+    T part[WIDTH<T>] = {};
+    for (int64_t i = 0; i < n; ++i) part[i] = p[i];
+    return load(part);
+#endif
+}
+template <class T> INLINE void store_part(T *p, Vec<T> v, int64_t n) {
+    if (n >= WIDTH<T>) return store(p, v);
+#if defined(__AVX512F__)
+    if constexpr (sizeof(T) == 4) _mm512_mask_storeu_ps(p, (__mmask16)((1u << n) - 1), (__m512)v);
+    else _mm512_mask_storeu_pd(p, (__mmask8)((1u << n) - 1), (__m512d)v);
+#else
+    T part[WIDTH<T>];
+    store(part, v);
+    for (int64_t i = 0; i < n; ++i) p[i] = part[i];
+#endif
+}
+// Lanes from n on set to zero, whatever is in them.
+template <class T> INLINE Vec<T> keep(Vec<T> v, int64_t n) {
+    T part[WIDTH<T>];
+    store(part, v);
+    return load_part(part, n);
+}
+
+// 1 / d for d from 1 to 2e38, to one unit in the last place.
+INLINE Vec<float> inverse(Vec<float> d) {
+#if defined(__AVX512F__)
+    Vec<float> r = (Vec<float>)_mm512_rcp14_ps((__m512)d);
+    return r + r * (1.0f - d * r);
+#else
+    return 1.0f / d;
+#endif
+}
+
+// exp(x) = scale (1 + rest) with scale a power of two and |rest| < 0.42: x = n ln 2 + r, |r| <= ln 2 / 2, and rest = e^r - 1 by its series
+// in Chebyshev economy (relative error 2e-8). For x from -87 to 88; NaN stays NaN.
+INLINE void exponential(Vec<float> x, Vec<float> &scale, Vec<float> &rest) {
+    typedef typename VecOf<float>::bits Bits;
+    const float shift = 12582912.0f; // 1.5 * 2^23: adding it rounds to an integer that stands in the low bits
+    Vec<float> t = x * 1.44269504089f + shift;
+    Vec<float> n = t - shift;
+    Vec<float> r = x - n * 0.693359375f;
+    r = r + n * 2.12194440e-4f;
+    Vec<float> p = r * 1.38888889e-3f + 8.33333333e-3f;
+    p = p * r + 4.16666667e-2f;
+    p = p * r + 1.66666667e-1f;
+    p = p * r + 0.5f;
+    rest = p * (r * r) + r;
+    scale = (Vec<float>)(((Bits)t << 23) + 0x3f800000);
+}
+
+INLINE Vec<float> sigmoid(Vec<float> x) {
+    x = x > 87.0f ? all(87.0f) : x;
+    x = x < -87.0f ? all(-87.0f) : x;
+    Vec<float> scale, rest;
+    exponential(-x, scale, rest);
+    return inverse((scale * rest + scale) + 1.0f);
+}
+
+// By e^2x - 1, which keeps the relative accuracy of small x.
+INLINE Vec<float> tanh(Vec<float> x) {
+    x = x > 9.02f ? all(9.02f) : x;
+    x = x < -9.02f ? all(-9.02f) : x;
+    Vec<float> scale, rest;
+    exponential(x + x, scale, rest);
+    Vec<float> less_one = scale * rest + (scale - 1.0f);
+    return less_one * inverse(less_one + 2.0f);
+}
+
+INLINE Vec<double> sigmoid(Vec<double> x) {
+    for (int i = 0; i < WIDTH<double>; ++i) x[i] = 1.0 / (1.0 + __builtin_exp(-x[i]));
+    return x;
+}
+INLINE Vec<double> tanh(Vec<double> x) {
+    for (int i = 0; i < WIDTH<double>; ++i) x[i] = __builtin_tanh(x[i]);
+    return x;
+}
+
+} // namespace TG_ISA

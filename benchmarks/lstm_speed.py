@@ -52,9 +52,10 @@ SECTIONS = ("training", "inference", "lengths", "streaming", "denormals", "busy"
 
 def main() -> None:
     """Measure and print."""
-    parser = arguments("lstm_speed", __doc__.partition("?")[0] + "?")
-    parser.add_argument("sections", nargs="*", default=SECTIONS, help=f"which parts: {', '.join(SECTIONS)}, onnx, keras (default: the first six)")
-    parser.add_argument("--shapes", type=shape, nargs="+", help="B,T,I,H each (default: those that are published, and the ends of the range)")
+    parser = arguments("lstm_speed", "How fast is tidegate.nn.LSTM beside torch.nn.LSTM at its best?")
+    which = f"which parts: {', '.join(SECTIONS)}, onnx, keras (default: the first {len(SECTIONS)})"
+    parser.add_argument("sections", nargs="*", default=SECTIONS, help=which)
+    parser.add_argument("--shapes", type=shape, nargs="+", help="B,T,I,H each (default: the published ones, and the ends of the range)")
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--seconds", type=float, default=2.0, help="for each side of each pair (default: 2)")
     options = parser.parse_args()
@@ -90,8 +91,9 @@ def measure_peak(threads: int) -> float:
     native, rounds = library(), 4_000_000
     if native is None:
         return float("nan")
-    native.peak_loop(rounds, threads)
-    return max(native.peak_loop(rounds, threads) / seconds(lambda: native.peak_loop(rounds, threads)) for _ in range(12)) / 1e9
+    loop = native.peak_loop
+    loop(rounds, threads)
+    return max(loop(rounds, threads) / seconds(lambda: loop(rounds, threads)) for _ in range(12)) / 1e9
 
 
 def seconds(call: Callable[[], object]) -> float:
@@ -116,7 +118,9 @@ def pair(own: Callable[[], object], other: Callable[[], object], budget: float) 
     return times
 
 
-def compare(part: str, name: str, own: Callable[[], object], other: Callable[[], object], budget: float, flops: float, peak: float) -> dict[str, Any]:
+def compare(
+    part: str, name: str, own: Callable[[], object], other: Callable[[], object], budget: float, flops: float, peak: float
+) -> dict[str, Any]:
     """A row of the table. The ratio is that of the best times, which other work on the machine disturbs least."""
     ours, theirs = pair(own, other, budget)
     row = {"part": part, "shape": name, "ms": 1e3 * min(ours), "median": 1e3 * statistics.median(ours), "torch ms": 1e3 * min(theirs)}
@@ -127,8 +131,8 @@ def compare(part: str, name: str, own: Callable[[], object], other: Callable[[],
 
 def layers(inputs: int, hidden: int, count: int = 1, bidirectional: bool = False) -> tuple[LSTM, nn.LSTM]:
     """Ours and torch's, batch first."""
-    kind = {"num_layers": count, "batch_first": True, "bidirectional": bidirectional}
-    return LSTM(inputs, hidden, **kind), nn.LSTM(inputs, hidden, **kind)  # type: ignore[arg-type]
+    kind: dict[str, Any] = {"num_layers": count, "batch_first": True, "bidirectional": bidirectional}
+    return LSTM(inputs, hidden, **kind), nn.LSTM(inputs, hidden, **kind)
 
 
 def trainer(layer: nn.LSTM, x: Any, gradient: torch.Tensor) -> Callable[[], None]:
@@ -156,15 +160,25 @@ def training(options: argparse.Namespace, peak: float) -> list[dict[str, Any]]:
 
 def inference(options: argparse.Namespace, peak: float) -> list[dict[str, Any]]:
     """Forward alone, in inference_mode."""
-    rows = []
-    for batch, steps, inputs, hidden in options.shapes or PUBLISHED + RANGE:
-        own, other = layers(inputs, hidden)
-        x = torch.randn(batch, steps, inputs)
-        flops = 8.0 * hidden * (inputs + hidden) * batch * steps
-        with torch.inference_mode():
-            row = compare("inference", f"{batch},{steps},{inputs},{hidden}", lambda: own(x), lambda: other(x), options.seconds, flops, peak)
-        rows.append(row)
-    return rows
+    return [inference_row(sizes, options, peak) for sizes in options.shapes or PUBLISHED + RANGE]
+
+
+def inference_row(sizes: Shape, options: argparse.Namespace, peak: float) -> dict[str, Any]:
+    """Ours and torch's at one shape."""
+    batch, steps, inputs, hidden = sizes
+    own, other = layers(inputs, hidden)
+    x = torch.randn(batch, steps, inputs)
+    return compare_forward("inference", sizes, lambda: own(x), lambda: other(x), options, peak)
+
+
+def compare_forward(
+    part: str, sizes: Shape, own: Callable[[], object], other: Callable[[], object], options: argparse.Namespace, peak: float
+) -> dict[str, Any]:
+    """A row of two forward passes, in inference_mode."""
+    batch, steps, inputs, hidden = sizes
+    flops = 8.0 * hidden * (inputs + hidden) * batch * steps
+    with torch.inference_mode():
+        return compare(part, f"{batch},{steps},{inputs},{hidden}", own, other, options.seconds, flops, peak)
 
 
 def lengths(options: argparse.Namespace, peak: float) -> list[dict[str, Any]]:
@@ -183,18 +197,22 @@ def lengths(options: argparse.Namespace, peak: float) -> list[dict[str, Any]]:
 
 def streaming(options: argparse.Namespace, peak: float) -> list[dict[str, Any]]:
     """One step at I 8, H 128 for one stream and for eight at once."""
+    return [row for streams in (1, 8) for row in streaming_rows(streams, options)]
+
+
+def streaming_rows(streams: int, options: argparse.Namespace) -> list[dict[str, Any]]:
+    """A session that is fed tensors, and the same fed arrays."""
+    layer = nn.LSTM(8, 128)
+    session, x = LSTMSession(layer, streams), torch.randn(streams, 8)
+    array, sequence, state = x.numpy(), x[None], (torch.zeros(1, streams, 128), torch.zeros(1, streams, 128))
     rows = []
-    for streams in (1, 8):
-        layer = nn.LSTM(8, 128)
-        session, x = LSTMSession(layer, streams), torch.randn(streams, 8)
-        array, sequence, state = x.numpy(), x[None], (torch.zeros(1, streams, 128), torch.zeros(1, streams, 128))
-        with torch.inference_mode():
-            for kind, step in (("tensor", lambda: session.step(x)), ("array", lambda: session.step(array))):  # noqa: B023
-                ours, theirs = pair(step, lambda: layer(sequence, state), min(options.seconds, 1.0))  # noqa: B023
-                worst = float(np.quantile(ours, 0.99))
-                row = {"part": "streaming", "shape": f"{streams} of 8,128, {kind}", "median": 1e3 * statistics.median(ours)}
-                row |= {"torch median": 1e3 * statistics.median(theirs), "99 % ms": 1e3 * worst}
-                rows.append(row | {"ratio": statistics.median(theirs) / statistics.median(ours)})
+    with torch.inference_mode():
+        for kind, step in {"tensor": lambda: session.step(x), "array": lambda: session.step(array)}.items():
+            ours, theirs = pair(step, lambda: layer(sequence, state), min(options.seconds, 1.0))
+            worst = float(np.quantile(ours, 0.99))
+            row = {"part": "streaming", "shape": f"{streams} of 8,128, {kind}", "median": 1e3 * statistics.median(ours)}
+            row |= {"torch median": 1e3 * statistics.median(theirs), "99 % ms": 1e3 * worst}
+            rows.append(row | {"ratio": statistics.median(theirs) / statistics.median(ours)})
     return rows
 
 
@@ -252,57 +270,66 @@ def busy(options: argparse.Namespace, peak: float) -> list[dict[str, Any]]:
 
 def onnx(options: argparse.Namespace, peak: float) -> list[dict[str, Any]]:
     """ONNX Runtime, inference; needs the packages onnx and onnxruntime."""
-    import onnx.helper as make
-    import onnxruntime
-    from onnx import TensorProto, numpy_helper
+    return [onnx_row(sizes, options, peak) for sizes in options.shapes or PUBLISHED]
 
-    rows = []
-    for batch, steps, inputs, hidden in options.shapes or PUBLISHED:
-        own, _ = layers(inputs, hidden)
-        swap = [0, 3, 1, 2]  # torch: i f g o; ONNX: i o f c
-        arrays = {
-            "W": own.weight_ih_l0.detach().view(4, hidden, inputs)[swap].reshape(1, 4 * hidden, inputs),
-            "R": own.weight_hh_l0.detach().view(4, hidden, hidden)[swap].reshape(1, 4 * hidden, hidden),
-            "B": torch.cat([getattr(own, f"bias_{kind}_l0").detach().view(4, hidden)[swap].reshape(-1) for kind in ("ih", "hh")])[None],
-        }
-        node = make.make_node("LSTM", ["x", "W", "R", "B"], ["y"], hidden_size=hidden)
-        graph = make.make_graph(
-            [node],
-            "lstm",
-            [make.make_tensor_value_info("x", TensorProto.FLOAT, [steps, batch, inputs])],
-            [make.make_tensor_value_info("y", TensorProto.FLOAT, [steps, 1, batch, hidden])],
-            [numpy_helper.from_array(value.numpy(), name) for name, value in arrays.items()],
-        )
-        choices = onnxruntime.SessionOptions()
-        choices.intra_op_num_threads = options.threads
-        model = make.make_model(graph, opset_imports=[make.make_opsetid("", 14)], ir_version=8).SerializeToString()
-        session = onnxruntime.InferenceSession(model, choices, providers=["CPUExecutionProvider"])
-        x = torch.randn(batch, steps, inputs)
-        theirs = x.transpose(0, 1).contiguous().numpy()
-        with torch.inference_mode():
-            difference = float(np.abs(session.run(None, {"x": theirs})[0][:, 0].swapaxes(0, 1) - own(x)[0].numpy()).max())
-            flops = 8.0 * hidden * (inputs + hidden) * batch * steps
-            row = compare("onnx", f"{batch},{steps},{inputs},{hidden}", lambda: own(x), lambda: session.run(None, {"x": theirs}), options.seconds, flops, peak)  # noqa: B023, E501
-        rows.append({**row, "difference": difference})
-    return rows
+
+def onnx_row(sizes: Shape, options: argparse.Namespace, peak: float) -> dict[str, Any]:
+    """Ours and ONNX Runtime's with the same weights, and how far apart their outputs are."""
+    batch, steps, inputs, hidden = sizes
+    own, _ = layers(inputs, hidden)
+    session = onnx_session(own, sizes, options.threads)
+    x = torch.randn(batch, steps, inputs)
+    theirs = x.transpose(0, 1).contiguous().numpy()
+    with torch.inference_mode():
+        difference = float(np.abs(session.run(None, {"x": theirs})[0][:, 0].swapaxes(0, 1) - own(x)[0].numpy()).max())
+    row = compare_forward("onnx", sizes, lambda: own(x), lambda: session.run(None, {"x": theirs}), options, peak)
+    return {**row, "difference": difference}
+
+
+def onnx_session(layer: nn.LSTM, sizes: Shape, threads: int) -> Any:
+    """The layer in ONNX Runtime, time first: input x [T, B, I], output y [T, 1, B, H]."""
+    import onnx.helper as make  # pyright: ignore[reportMissingImports]
+    import onnxruntime  # pyright: ignore[reportMissingImports]
+    from onnx import TensorProto, numpy_helper  # pyright: ignore[reportMissingImports]
+
+    batch, steps, inputs, hidden = sizes
+
+    def gates(name: str) -> torch.Tensor:
+        """[1, 4H, ...], from torch's order i f g o to ONNX's i o f c."""
+        weight = layer.get_parameter(name).detach()
+        return weight.view(4, hidden, *weight.shape[1:])[[0, 3, 1, 2]].reshape(1, *weight.shape)
+
+    biases = torch.cat([gates("bias_ih_l0"), gates("bias_hh_l0")], dim=1)
+    arrays = {"W": gates("weight_ih_l0"), "R": gates("weight_hh_l0"), "B": biases}
+    graph = make.make_graph(
+        [make.make_node("LSTM", ["x", "W", "R", "B"], ["y"], hidden_size=hidden)],
+        "lstm",
+        [make.make_tensor_value_info("x", TensorProto.FLOAT, [steps, batch, inputs])],
+        [make.make_tensor_value_info("y", TensorProto.FLOAT, [steps, 1, batch, hidden])],
+        [numpy_helper.from_array(value.numpy(), name) for name, value in arrays.items()],
+    )
+    choices = onnxruntime.SessionOptions()
+    choices.intra_op_num_threads = threads
+    model = make.make_model(graph, opset_imports=[make.make_opsetid("", 14)], ir_version=8).SerializeToString()
+    return onnxruntime.InferenceSession(model, choices, providers=["CPUExecutionProvider"])
 
 
 def keras(options: argparse.Namespace, peak: float) -> list[dict[str, Any]]:
     """Keras on the backend that KERAS_BACKEND names (jax, tensorflow), inference; needs that installed."""
     os.environ.setdefault("KERAS_BACKEND", "jax")
-    import keras  # type: ignore[import-not-found]
+    return [keras_row(sizes, options, peak) for sizes in options.shapes or PUBLISHED]
 
-    rows = []
-    for batch, steps, inputs, hidden in options.shapes or PUBLISHED:
-        own, _ = layers(inputs, hidden)
-        x = torch.randn(batch, steps, inputs)
-        model = keras.Sequential([keras.layers.Input((steps, inputs)), keras.layers.LSTM(hidden, return_sequences=True)])
-        array = x.numpy()
-        flops = 8.0 * hidden * (inputs + hidden) * batch * steps
-        with torch.inference_mode():
-            row = compare("keras", f"{batch},{steps},{inputs},{hidden}", lambda: own(x), lambda: model.predict_on_batch(array), options.seconds, flops, peak)  # noqa: B023, E501
-        rows.append(row)
-    return rows
+
+def keras_row(sizes: Shape, options: argparse.Namespace, peak: float) -> dict[str, Any]:
+    """Ours and Keras's at one shape."""
+    import keras  # pyright: ignore[reportMissingImports]
+
+    batch, steps, inputs, hidden = sizes
+    own, _ = layers(inputs, hidden)
+    x = torch.randn(batch, steps, inputs)
+    model = keras.Sequential([keras.layers.Input((steps, inputs)), keras.layers.LSTM(hidden, return_sequences=True)])
+    array = x.numpy()
+    return compare_forward("keras", sizes, lambda: own(x), lambda: model.predict_on_batch(array), options, peak)
 
 
 PARTS: dict[str, Callable[[argparse.Namespace, float], list[dict[str, Any]]]] = {

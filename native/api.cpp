@@ -2,6 +2,7 @@
 #include "job.h"
 #include "pool.h"
 
+#include <new>
 #include <stdlib.h>
 #include <string.h>
 
@@ -93,32 +94,51 @@ thread_local Arena plans, work;
 
 int64_t length_of(const tg_problem &p, int64_t b) { return p.lengths ? p.lengths[b] : p.steps; }
 
-// At least so many rows: with fewer, each thread would read all weights for too little work.
-constexpr int64_t FEWEST_ROWS = 4;
+// Recurrent weights that do not stay in a core's own cache beside all else.
+constexpr int64_t LARGE = 3 << 19;
+// With fewer sequences for each thread, all of its work would be reading weights.
+constexpr int64_t FEW_ROWS = 6;
+// Work of a few microseconds is not worth waking threads for.
+constexpr double FEW_OPERATIONS = 2e5;
 
-int64_t slots_of(const tg_problem &p) {
-    int64_t each = p.threads / p.directions;
-    if (each > p.batch / FEWEST_ROWS) each = p.batch / FEWEST_ROWS;
-    return each < 1 ? 1 : each;
+// How a call is shared out: `groups` of sequences in each direction, which go their own ways, of `parts` of the hidden units each.
+struct Shares {
+    int64_t groups, parts;
+};
+Shares shares_of(const tg_problem &p) {
+    const double operations = 8.0 * double(p.hidden) * double(p.inputs + p.hidden) * double(p.batch) * double(p.steps);
+    const int64_t each = operations * double(p.directions) < FEW_OPERATIONS ? 1 : p.threads / p.directions;
+    if (each <= 1) return {1, 1};
+    const int64_t panels = (p.hidden + unit().panel(p.dtype) - 1) / unit().panel(p.dtype);
+    const bool large = 4 * p.hidden * p.hidden * element(p) > LARGE || p.batch < each * FEW_ROWS;
+    if (large && panels >= each) return {1, each};
+    return {each < p.batch ? each : p.batch > 1 ? p.batch : 1, 1};
 }
 
 // The slots of a call and their tables, in `plans`. Which sequence goes where depends on the problem and the number of threads alone.
 struct Plan {
-    tg_slot *slots = nullptr;
-    int64_t num_slots = 0;
+    tg_slot *slots = nullptr; // of all groups of the first direction, then of the second
+    int64_t num_slots = 0, parts = 1;
+    tg_barrier *barriers = nullptr;
 
     bool make(const tg_problem &p) {
-        const int64_t each = slots_of(p);
+        const Shares shares = shares_of(p);
+        const int64_t each = shares.groups;
         num_slots = each * p.directions;
+        parts = shares.parts;
         const int64_t tables = p.batch * 3 + p.directions * each * 2 * (p.steps + 1) + p.steps + 2;
-        char *memory = plans.get(num_slots * int64_t(sizeof(tg_slot)) + tables * 8);
+        char *memory = plans.get(num_slots * int64_t(sizeof(tg_slot) + sizeof(tg_barrier)) + tables * 8);
         if (!memory) return false;
         slots = (tg_slot *)memory;
-        int64_t *free_table = (int64_t *)(slots + num_slots);
+        barriers = (tg_barrier *)(slots + num_slots);
+        for (int64_t i = 0; i < num_slots; ++i) new (barriers + i) tg_barrier();
+        int64_t *free_table = (int64_t *)(barriers + num_slots);
         int64_t *order = take(free_table, p.batch);
         sort(p, order, take(free_table, p.steps + 2));
         for (int64_t part = 0; part < each; ++part) {
             tg_slot one = {};
+            one.last_unit = p.hidden;
+            one.taken = one.parts = 1;
             int64_t *row = take(free_table, count(p.batch, each, part)), *length = take(free_table, count(p.batch, each, part));
             // Sequences of one length stay together; of different lengths each slot gets every n-th, so that all have as much to do.
             const int64_t first = p.lengths ? part : begin(p.batch, each, part), stride = p.lengths ? each : 1;
@@ -181,11 +201,25 @@ struct Plan {
     }
 };
 
-// Work of a few microseconds is not worth waking threads for.
-constexpr double FEW_OPERATIONS = 2e5;
-int64_t useful_threads(const tg_problem &p) {
-    const double operations = 8.0 * double(p.hidden) * double(p.inputs + p.hidden) * double(p.batch) * double(p.steps) * double(p.directions);
-    return operations < FEW_OPERATIONS ? 1 : p.threads;
+// Runs the slots: by themselves, or each by a team of which every part has its own scratch memory.
+template <class F> void run(const tg_problem &p, const Plan &plan, const char *scratch, int64_t scratch_bytes, F call) {
+    const auto on_slot = [&](int64_t number, int64_t first, int64_t end, tg_barrier *barrier) {
+        FlushDenormals flushed;
+        tg_slot slot = plan.slots[number];
+        const int64_t panel = unit().panel(p.dtype), panels = (p.hidden + panel - 1) / panel;
+        slot.part = first, slot.taken = end - first, slot.parts = plan.parts;
+        slot.first_unit = panels * first / plan.parts * panel;
+        slot.last_unit = end == plan.parts ? p.hidden : panels * end / plan.parts * panel;
+        slot.scratch = (void *)(scratch + (number * plan.parts + first) * scratch_bytes);
+        call(slot, barrier);
+    };
+    if (plan.parts > 1) return tg_each_team(plan.num_slots, plan.parts, plan.barriers, on_slot);
+    tg_each(plan.num_slots, p.threads, [&](int64_t i) { on_slot(i, 0, 1, nullptr); });
+}
+
+// Of the largest slot; all are about as large.
+int64_t scratch_bytes(const tg_problem &p, const Plan &plan, bool training, bool backward) {
+    return aligned(unit().scratch_size(&p, plan.slots[0].rows, training, backward) * element(p));
 }
 
 void pack(const tg_job &job, bool backward) {
@@ -240,22 +274,13 @@ extern "C" int32_t tg_forward(const tg_problem *problem, const tg_weights *weigh
     Plan plan;
     if (!plan.make(p)) return TG_OUT_OF_MEMORY;
     if (reserve) plan.reserve(p, reserve);
-    int64_t bytes = aligned(p.directions * unit().packed_size(&p, false) * element(p));
-    const int64_t packed = bytes;
-    for (int64_t i = 0; i < plan.num_slots; ++i)
-        bytes += aligned(unit().scratch_size(&p, plan.slots[i].rows, reserve != nullptr, false) * element(p));
-    char *memory = work.get(bytes);
+    const int64_t packed = aligned(p.directions * unit().packed_size(&p, false) * element(p));
+    const int64_t scratch = scratch_bytes(p, plan, reserve != nullptr, false);
+    char *memory = work.get(packed + plan.num_slots * plan.parts * scratch);
     if (!memory) return TG_OUT_OF_MEMORY;
-    for (int64_t i = 0, place = packed; i < plan.num_slots; ++i) {
-        plan.slots[i].scratch = memory + place;
-        place += aligned(unit().scratch_size(&p, plan.slots[i].rows, reserve != nullptr, false) * element(p));
-    }
     const tg_job job = {&p, weights, x, h0, c0, nullptr, nullptr, nullptr, y, h_n, c_n, nullptr, nullptr, memory, plan.slots, plan.num_slots};
     pack(job, false);
-    tg_each(plan.num_slots, useful_threads(p), [&](int64_t i) {
-        FlushDenormals flushed;
-        unit().forward(&job, &plan.slots[i]);
-    });
+    run(p, plan, memory + packed, scratch, [&](const tg_slot &slot, tg_barrier *barrier) { unit().forward(&job, &slot, barrier); });
     work.trim();
     return TG_OK;
 }
@@ -270,10 +295,10 @@ extern "C" int32_t tg_backward(const tg_problem *problem, const tg_weights *weig
     plan.reserve(p, reserve);
     const int64_t each = plan.num_slots / p.directions, size = element(p), rows_x = dx ? input_rows(p) * p.inputs : 0;
     const int64_t of_ih = 4 * p.hidden * p.inputs, of_hh = 4 * p.hidden * p.hidden, of_b = 4 * p.hidden;
-    int64_t bytes = aligned(p.directions * unit().packed_size(&p, true) * size);
+    const int64_t packed = aligned(p.directions * unit().packed_size(&p, true) * size), scratch = scratch_bytes(p, plan, true, true);
     char *memory = nullptr;
     for (int pass = 0; pass < 2; ++pass) { // first the size, then the places
-        int64_t place = aligned(p.directions * unit().packed_size(&p, true) * size);
+        int64_t place = packed + plan.num_slots * plan.parts * scratch;
         const auto part = [&](bool wanted, void *given, int64_t elements) -> void * {
             if (!wanted || given) return given;
             void *here = memory ? memory + place : nullptr;
@@ -285,21 +310,16 @@ extern "C" int32_t tg_backward(const tg_problem *problem, const tg_weights *weig
             tg_slot &s = plan.slots[i];
             const tg_gradients &g = gradients[s.direction];
             const bool first = i % each == 0; // writes where the sum goes; the others are added to it
-            s.scratch = part(true, nullptr, unit().scratch_size(&p, s.rows, true, true));
             s.dx = s.direction ? other_dx : dx;
             s.dw_ih = part(g.w_ih, first ? g.w_ih : nullptr, of_ih);
             s.dw_hh = part(g.w_hh, first ? g.w_hh : nullptr, of_hh);
             s.db = part(g.b, first ? g.b : nullptr, of_b);
         }
-        bytes = place;
-        if (!memory && !(memory = work.get(bytes))) return TG_OUT_OF_MEMORY;
+        if (!memory && !(memory = work.get(place))) return TG_OUT_OF_MEMORY;
     }
     const tg_job job = {&p, weights, x, h0, c0, dy, dh_n, dc_n, (void *)y, nullptr, nullptr, dh0, dc0, memory, plan.slots, plan.num_slots};
     pack(job, true);
-    tg_each(plan.num_slots, useful_threads(p), [&](int64_t i) {
-        FlushDenormals flushed;
-        unit().backward(&job, &plan.slots[i]);
-    });
+    run(p, plan, memory + packed, scratch, [&](const tg_slot &slot, tg_barrier *barrier) { unit().backward(&job, &slot, barrier); });
     for (int64_t i = 0; i < plan.num_slots; ++i) {
         const tg_slot &s = plan.slots[i];
         const tg_gradients &g = gradients[s.direction];

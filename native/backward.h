@@ -6,6 +6,7 @@
 
 namespace TG_ISA {
 
+constexpr int64_t LINES = 512; // of a panel of the recurrent weights that are used for all rows before the next: 128 KiB
 constexpr int64_t DEPTH = 256; // sequences times steps that one product for the weights' gradients sums over
 
 template <class T> struct Backward {
@@ -14,7 +15,7 @@ template <class T> struct Backward {
     const tg_slot &s;
     const Layout<T> l;
     const T *columns_hh, *columns_ih;
-    T *gates, *dc, *zeros, *tall, *panel;
+    T *gates, *dc, *dh, *zeros, *tall, *panel;
     T *db;
     const T *cells;
     const T **gate_rows, **x_rows, **h_rows; // of the steps whose weight gradients are still to be summed
@@ -29,7 +30,8 @@ template <class T> struct Backward {
         const int64_t deep = DEPTH + s.rows;
         zeros = free;
         dc = zeros + l.padded;
-        db = dc + s.rows * l.padded;
+        dh = dc + s.rows * l.padded;
+        db = dh + s.rows * l.padded;
         tall = db + 4 * l.padded;
         panel = tall + deep * strips(l) * ROWS;
         gate_rows = (const T **)(panel + deep * 4 * WIDTH<T>);
@@ -42,7 +44,7 @@ template <class T> struct Backward {
         const Layout<T> l(p.inputs, p.hidden);
         const int64_t deep = DEPTH + rows;
         const int64_t pointers = (3 * deep * int64_t(sizeof(void *)) + int64_t(sizeof(T)) - 1) / int64_t(sizeof(T));
-        return l.padded * (1 + rows + 4) + deep * (strips(l) * ROWS + 4 * WIDTH<T>) + pointers;
+        return l.padded * (1 + 2 * rows + 4) + deep * (strips(l) * ROWS + 4 * WIDTH<T>) + pointers;
     }
 
     T *gates_of(int64_t r, int64_t step) const { return gates + (s.place[step] + r) * l.stride; }
@@ -53,11 +55,12 @@ template <class T> struct Backward {
     // The gradient that reaches the last hidden or cell state of a sequence from outside.
     const T *from_end(const void *given, int64_t r) const { return given ? (const T *)given + state_of(r) : zeros; }
 
-    void run() {
-        for (int64_t i = 0; i < l.padded * (1 + s.rows) + 4 * l.padded; ++i) zeros[i] = 0; // and dc, db
+    void run(tg_barrier *barrier) {
+        for (int64_t i = 0; i < l.padded * (1 + 2 * s.rows + 4); ++i) zeros[i] = 0; // and dc, dh, db
         const bool summed = s.dw_ih || s.dw_hh;
         for (int64_t step = s.steps; step-- > 0;) {
             go_back(step);
+            if (barrier) tg_meet(barrier, s.taken);
             if (s.dx) inputs_of(step);
             if (summed) {
                 remember(step);
@@ -66,10 +69,10 @@ template <class T> struct Backward {
         }
         if (summed && !s.steps) clear_weights();
         if (s.db)
-            for (int64_t unit = 0; unit < p.hidden; ++unit)
+            for (int64_t unit = s.first_unit; unit < s.last_unit; ++unit)
                 for (int gate = 0; gate < 4; ++gate)
                     ((T *)s.db)[gate * p.hidden + unit] = db[(unit / WIDTH<T> * 4 + gate) * WIDTH<T> + unit % WIDTH<T>];
-        if (s.dx) clear_rest_of_inputs();
+        if (s.dx && !s.part) clear_rest_of_inputs();
         first_states();
     }
 
@@ -80,62 +83,79 @@ template <class T> struct Backward {
             const T *given = from_end(job.dc_n, r);
             for (int64_t i = 0; i < p.hidden; ++i) dc[r * l.padded + i] = given[i];
         }
-        panels<T>(p.hidden, [&](int64_t unit, auto vectors) {
-            constexpr int V = decltype(vectors)::value;
-            tiles(going_on, [&](int64_t first, auto height) { tile<decltype(height)::value, V>(step, first, unit, true); });
-            tiles(rows - going_on, [&](int64_t first, auto height) {
-                tile<decltype(height)::value, V>(step, going_on + first, unit, false);
-            });
-        });
+        for (int64_t r = going_on; r < rows; ++r) {
+            const T *given = from_end(job.dh_n, r);
+            for (int64_t i = 0; i < p.hidden; ++i) dh[r * l.padded + i] = given[i];
+        }
+        from_after(step, going_on);
+        tiles(rows, [&](int64_t first, auto height, int64_t) { gates_back<decltype(height)::value>(step, first); });
     }
 
-    template <int R, int V> INLINE void tile(int64_t step, int64_t first, int64_t unit, bool goes_on) {
+    // Gradients of the hidden states from the gates of the step after: as much of a panel at a time as stays in the cache for all rows.
+    void from_after(int64_t step, int64_t rows) {
+        const int64_t lines = 4 * l.padded;
+        for (int64_t line = 0; line < lines; line += LINES) {
+            const int64_t deep = lines - line < LINES ? lines - line : LINES;
+            panels<T>(s.first_unit, s.last_unit, [&](int64_t unit, auto vectors) {
+                constexpr int V = decltype(vectors)::value;
+                const T *panel = columns_hh + unit * lines + line * V * WIDTH<T>;
+                const T *next = unit + 2 * V * WIDTH<T> <= s.last_unit ? panel + lines * V * WIDTH<T> : nullptr;
+                tiles(rows, [&](int64_t first, auto height, int64_t number) {
+                    constexpr int R = decltype(height)::value;
+                    const T *after[R];
+                    Vec<T> sum[R][V];
+#pragma GCC unroll 8
+                    for (int r = 0; r < R; ++r) {
+                        after[r] = gates_of(first + r, step + 1) + line;
+#pragma GCC unroll 8
+                        for (int v = 0; v < V; ++v) sum[r][v] = line ? load(dh + (first + r) * l.padded + unit + v * WIDTH<T>) : Vec<T>{};
+                    }
+                    multiply(sum, deep, after, panel, ahead<T, V>(panel, next, number));
+#pragma GCC unroll 8
+                    for (int r = 0; r < R; ++r)
+#pragma GCC unroll 8
+                        for (int v = 0; v < V; ++v) store(dh + (first + r) * l.padded + unit + v * WIDTH<T>, sum[r][v]);
+                });
+            });
+        }
+    }
+
+    // From the gradients of hidden and cell states to those of the gates, in the gates' place.
+    template <int R> void gates_back(int64_t step, int64_t first) {
         constexpr int W = WIDTH<T>;
-        T stage[R][V * W] __attribute__((aligned(64)));
-        if (goes_on) {
-            const T *after[R];
-            Vec<T> dh[R][V] = {};
-#pragma GCC unroll 8
-            for (int r = 0; r < R; ++r) after[r] = gates_of(first + r, step + 1);
-            multiply(dh, 4 * l.padded, after, columns_hh + unit * 4 * l.padded);
-#pragma GCC unroll 8
-            for (int r = 0; r < R; ++r)
-#pragma GCC unroll 8
-                for (int v = 0; v < V; ++v) store(stage[r] + v * W, dh[r][v]);
-        } else
-            for (int r = 0; r < R; ++r)
-                for (int v = 0; v < V; ++v)
-                    store(stage[r] + v * W, load_part(from_end(job.dh_n, first + r) + unit + v * W, p.hidden - unit - v * W));
-        const T *dy[R], *before[R];
+        T *gate[R], *dcs[R];
+        const T *c[R], *before[R], *dy[R], *dhs[R];
         for (int r = 0; r < R; ++r) {
             const int64_t q = first + r;
+            gate[r] = gates_of(q, step);
+            dcs[r] = dc + q * l.padded;
+            dhs[r] = dh + q * l.padded;
+            c[r] = cells + (s.place[step] + q) * l.padded;
+            before[r] = step ? cells + (s.place[step - 1] + q) * l.padded : job.c0 ? (const T *)job.c0 + state_of(q) : zeros;
             dy[r] = nullptr;
-            if (job.dy) dy[r] = (const T *)job.dy + offset(p, p.dy, time_of(s, q, step), s.row[q]) + s.direction * p.hidden + unit;
-            before[r] = zeros + unit;
-            if (step) before[r] = cells + (s.place[step - 1] + q) * l.padded + unit;
-            else if (job.c0) before[r] = (const T *)job.c0 + state_of(q) + unit;
+            if (job.dy) dy[r] = (const T *)job.dy + offset(p, p.dy, time_of(s, q, step), s.row[q]) + s.direction * p.hidden;
         }
-        for (int v = 0; v < V; ++v) {
-            const int64_t left = p.hidden - unit - v * W;
-            T *bias = db + (unit + v * W) * 4;
+        for (int64_t unit = s.first_unit; unit < s.last_unit; unit += W) {
+            const int64_t left = p.hidden - unit;
+            T *bias = db + unit * 4;
             Vec<T> bi = load(bias), bf = load(bias + W), bg = load(bias + 2 * W), bo = load(bias + 3 * W);
             for (int r = 0; r < R; ++r) {
-                T *gate = gates_of(first + r, step) + (unit + v * W) * 4;
-                const Vec<T> i = load(gate), f = load(gate + W), g = load(gate + 2 * W), o = load(gate + 3 * W);
-                const Vec<T> tc = tanh(load(cells + (s.place[step] + first + r) * l.padded + unit + v * W));
-                Vec<T> dh = load(stage[r] + v * W);
-                if (dy[r]) dh += load_part(dy[r] + v * W, left);
-                T *dcs = dc + (first + r) * l.padded + unit + v * W;
-                const Vec<T> d = load(dcs) + dh * o * (T(1) - tc * tc);
-                Vec<T> di = d * g * i * (T(1) - i), df = d * load_part(before[r] + v * W, left) * f * (T(1) - f);
-                Vec<T> dg = d * i * (T(1) - g * g), doo = dh * tc * o * (T(1) - o);
-                if (left < W) di = keep<T>(di, left), df = keep<T>(df, left), dg = keep<T>(dg, left), doo = keep<T>(doo, left);
-                store(gate, di);
-                store(gate + W, df);
-                store(gate + 2 * W, dg);
-                store(gate + 3 * W, doo);
-                store(dcs, d * f);
-                bi += di, bf += df, bg += dg, bo += doo;
+                T *at = gate[r] + unit * 4;
+                const Vec<T> i = load(at), f = load(at + W), g = load(at + 2 * W), o = load(at + 3 * W);
+                const Vec<T> tc = tanh(load(c[r] + unit));
+                Vec<T> d_h = load(dhs[r] + unit);
+                if (dy[r]) d_h += load_part(dy[r] + unit, left);
+                const Vec<T> d_c = load(dcs[r] + unit) + d_h * o * (T(1) - tc * tc);
+                const Vec<T> d_ci = d_c * i, d_cf = d_c * f, d_ho = d_h * o * tc;
+                Vec<T> di = d_ci * g * (T(1) - i), df = d_cf * load_part(before[r] + unit, left) * (T(1) - f);
+                Vec<T> dg = d_ci * (T(1) - g * g), d_o = d_ho * (T(1) - o);
+                if (left < W) di = keep<T>(di, left), df = keep<T>(df, left), dg = keep<T>(dg, left), d_o = keep<T>(d_o, left);
+                store(at, di);
+                store(at + W, df);
+                store(at + 2 * W, dg);
+                store(at + 3 * W, d_o);
+                store(dcs[r] + unit, d_cf);
+                bi += di, bf += df, bg += dg, bo += d_o;
             }
             store(bias, bi);
             store(bias + W, bf);
@@ -144,12 +164,14 @@ template <class T> struct Backward {
         }
     }
 
-    // Gradients of one step's inputs, into their place.
+    // Gradients of one step's inputs, into their place; of a team each part has some sequences.
     void inputs_of(int64_t step) {
-        panels<T>(p.inputs, [&](int64_t column, auto vectors) {
+        const int64_t begin = s.active[step] * s.part / s.parts, end = s.active[step] * (s.part + s.taken) / s.parts;
+        panels<T>(0, p.inputs, [&](int64_t column, auto vectors) {
             constexpr int V = decltype(vectors)::value;
-            tiles(s.active[step], [&](int64_t first, auto height) {
+            tiles(end - begin, [&](int64_t tile, auto height, int64_t) {
                 constexpr int R = decltype(height)::value;
+                const int64_t first = begin + tile;
                 const T *rows[R];
                 Vec<T> sum[R][V] = {};
 #pragma GCC unroll 8
@@ -187,13 +209,16 @@ template <class T> struct Backward {
         first_sum = false;
     }
     void clear_weights() {
-        for (int64_t i = 0; s.dw_ih && i < 4 * p.hidden * p.inputs; ++i) ((T *)s.dw_ih)[i] = 0;
-        for (int64_t i = 0; s.dw_hh && i < 4 * p.hidden * p.hidden; ++i) ((T *)s.dw_hh)[i] = 0;
+        for (int64_t i = 0; s.dw_ih && !s.part && i < 4 * p.hidden * p.inputs; ++i) ((T *)s.dw_ih)[i] = 0;
+        for (int64_t i = 0; s.dw_hh && !s.part && i < 4 * p.hidden * p.hidden; ++i) ((T *)s.dw_hh)[i] = 0;
     }
+    // The rows of the gates' gradients that belong to the slot's units.
+    int64_t first_line() const { return 4 * s.first_unit; }
+    int64_t last_line() const { return 4 * padded_to_vector<T>(s.last_unit); }
 
     // The gates' gradients as strips of ROWS columns, [strips][waiting][ROWS].
     void pack_tall() {
-        const int64_t lines = 4 * l.padded;
+        const int64_t lines = last_line() - first_line();
         for (int64_t begin = 0; begin < waiting; begin += 64) { // of 64 rows the pages stay in the TLB
             const int64_t end = begin + 64 < waiting ? begin + 64 : waiting;
             for (int64_t first = 0; first < lines; first += ROWS) {
@@ -201,13 +226,13 @@ template <class T> struct Backward {
                 const int64_t wide = lines - first;
                 if (wide >= ROWS)
                     for (int64_t k = begin; k < end; ++k, out += ROWS) {
-                        const T *row = gate_rows[k] + first;
+                        const T *row = gate_rows[k] + first_line() + first;
 #pragma GCC unroll 8
                         for (int i = 0; i < ROWS; ++i) out[i] = row[i];
                     }
                 else
                     for (int64_t k = begin; k < end; ++k, out += ROWS)
-                        for (int64_t i = 0; i < wide; ++i) out[i] = gate_rows[k][first + i];
+                        for (int64_t i = 0; i < wide; ++i) out[i] = gate_rows[k][first_line() + first + i];
             }
         }
     }
@@ -215,19 +240,19 @@ template <class T> struct Backward {
     // out [4H, columns] (+)= gates' gradients, transposed, times the rows of x or h.
     void products(const T *const *rows, int64_t columns, T *out) {
         constexpr int W = WIDTH<T>;
-        const int64_t lines = 4 * l.padded;
-        panels<T>(columns, [&](int64_t column, auto vectors) {
+        const int64_t lines = last_line() - first_line();
+        panels<T>(0, columns, [&](int64_t column, auto vectors) {
             constexpr int V = decltype(vectors)::value;
             for (int64_t k = 0; k < waiting; ++k)
                 for (int v = 0; v < V; ++v) store(panel + (k * V + v) * W, load_part(rows[k] + column + v * W, columns - column - v * W));
             for (int64_t first = 0; first < lines; first += ROWS) {
                 const int64_t height = lines - first < ROWS ? lines - first : ROWS;
-                by_height(height, first, [&](int64_t line, auto number) {
+                by_height(height, first, 0, [&](int64_t line, auto number, int64_t) {
                     constexpr int R = decltype(number)::value;
                     Vec<T> sum[R][V] = {};
                     multiply_columns(sum, waiting, tall + line * waiting, ROWS, panel);
 #pragma GCC unroll 8
-                    for (int r = 0; r < R; ++r) put<V>(sum[r], line + r, column, columns, out);
+                    for (int r = 0; r < R; ++r) put<V>(sum[r], first_line() + line + r, column, columns, out);
                 });
             }
         });
@@ -249,15 +274,15 @@ template <class T> struct Backward {
         if (job.dc0)
             for (int64_t r = 0; r < s.rows; ++r) {
                 const T *from = s.length[r] ? dc + r * l.padded : from_end(job.dc_n, r);
-                for (int64_t i = 0; i < p.hidden; ++i) ((T *)job.dc0)[state_of(r) + i] = from[i];
+                for (int64_t i = s.first_unit; i < s.last_unit; ++i) ((T *)job.dc0)[state_of(r) + i] = from[i];
             }
         if (!job.dh0) return;
         const int64_t started = s.steps ? s.active[0] : 0;
         for (int64_t r = started; r < s.rows; ++r)
-            for (int64_t i = 0; i < p.hidden; ++i) ((T *)job.dh0)[state_of(r) + i] = from_end(job.dh_n, r)[i];
-        panels<T>(p.hidden, [&](int64_t unit, auto vectors) {
+            for (int64_t i = s.first_unit; i < s.last_unit; ++i) ((T *)job.dh0)[state_of(r) + i] = from_end(job.dh_n, r)[i];
+        panels<T>(s.first_unit, s.last_unit, [&](int64_t unit, auto vectors) {
             constexpr int V = decltype(vectors)::value;
-            tiles(started, [&](int64_t first, auto height) {
+            tiles(started, [&](int64_t first, auto height, int64_t) {
                 constexpr int R = decltype(height)::value;
                 const T *rows[R];
                 Vec<T> sum[R][V] = {};
@@ -265,7 +290,7 @@ template <class T> struct Backward {
                 for (int r = 0; r < R; ++r) rows[r] = gates_of(first + r, 0);
                 multiply(sum, 4 * l.padded, rows, columns_hh + unit * 4 * l.padded);
 #pragma GCC unroll 8
-                for (int r = 0; r < R; ++r) put_row((T *)job.dh0 + state_of(first + r) + unit, sum[r], p.hidden - unit);
+                for (int r = 0; r < R; ++r) put_row((T *)job.dh0 + state_of(first + r) + unit, sum[r], s.last_unit - unit);
             });
         });
     }

@@ -10,7 +10,10 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 NATIVE = Path(__file__).parent
-FLAGS = "-std=c++17 -O3 -fPIC -fvisibility=hidden -fno-math-errno -fno-trapping-math -ffp-contract=fast -fno-exceptions -fno-rtti".split()
+FLAGS = [
+    *("-std=c++17", "-O3", "-fPIC", "-fvisibility=hidden", "-fno-math-errno"),
+    *("-fno-trapping-math", "-ffp-contract=fast", "-fno-exceptions", "-fno-rtti"),
+]
 # GCC's own header of AVX-512 reads a register that it calls undefined.
 WARNINGS = ["-Wall", "-Wextra", "-Wno-psabi", "-Wno-uninitialized", "-Wno-maybe-uninitialized"]
 BASELINE = {"baseline": (16, [])}
@@ -31,7 +34,7 @@ def build(compiler: str, target: Path, extra: tuple[str, ...] = ()) -> None:
     has = [f"-DTG_HAS_{name.upper()}" for name in units if name != "baseline"]
     with tempfile.TemporaryDirectory() as folder:
         jobs = [("unit.cpp", name, [f"-DTG_ISA={name}", f"-DTG_BYTES={size}", *flags]) for name, (size, flags) in units.items()]
-        jobs += [("api.cpp", "api", has), ("session.cpp", "session", [])]
+        jobs += [("api.cpp", "api", has), ("session.cpp", "session", []), ("barrier.cpp", "barrier", [])]
         objects = [str(Path(folder) / f"{name}.o") for _, name, _ in jobs]
 
         def compile_one(job: tuple[str, str, list[str]], out: str) -> None:

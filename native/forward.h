@@ -65,7 +65,10 @@ template <class T> struct Forward {
     const T *x_of(int64_t r, int64_t step) const { return (const T *)job.x + offset(p, p.x, time_of(s, r, step), s.row[r]); }
     int64_t state_of(int64_t r) const { return (s.direction * p.batch + s.row[r]) * p.hidden; }
 
-    void run() {
+    int64_t first_block() const { return s.first_unit / WIDTH<T>; }
+    int64_t last_block() const { return (s.last_unit + WIDTH<T> - 1) / WIDTH<T>; }
+
+    void run(tg_barrier *barrier) {
         for (int64_t i = 0; i < l.padded; ++i) zeros[i] = 0;
         if (!training) first_cells();
         int64_t step = 0;
@@ -76,7 +79,10 @@ template <class T> struct Forward {
                 while (end < s.steps && s.place[end + 1] - s.place[step] <= ROWS_AT_ONCE) ++end;
                 project(step, end);
             }
-            for (const int64_t begin = step; step < end; ++step) advance(step, training ? 0 : s.place[begin]);
+            for (const int64_t begin = step; step < end; ++step) {
+                advance(step, training ? 0 : s.place[begin]);
+                if (barrier) tg_meet(barrier, s.taken);
+            }
         }
         finish();
     }
@@ -87,18 +93,18 @@ template <class T> struct Forward {
     }
     void first_cell(int64_t r, T *out) const {
         const T *given = job.c0 ? (const T *)job.c0 + state_of(r) : zeros;
-        for (int64_t i = 0; i < p.hidden; ++i) out[i] = given[i];
-        for (int64_t i = p.hidden; i < l.padded; ++i) out[i] = 0;
+        for (int64_t i = s.first_unit; i < s.last_unit; ++i) out[i] = given[i];
+        for (int64_t i = s.last_unit; i < last_block() * WIDTH<T>; ++i) out[i] = 0;
     }
 
     // Gates of steps begin to end from the inputs alone, and the biases.
     void project(int64_t begin, int64_t end) {
         const int64_t base = training ? 0 : s.place[begin];
-        for (int64_t block = 0; block < l.blocks(); ++block) {
+        for (int64_t block = first_block(); block < last_block(); ++block) {
             const T *w = weights + l.w_ih() + block * 4 * WIDTH<T> * p.inputs;
             const T *bias = weights + l.bias() + block * 4 * WIDTH<T>;
             for (int64_t step = begin; step < end; ++step)
-                tiles(s.active[step], [&](int64_t first, auto height) {
+                tiles(s.active[step], [&](int64_t first, auto height, int64_t) {
                     constexpr int R = decltype(height)::value;
                     const T *x[R];
                     Vec<T> sum[R][4];
@@ -134,11 +140,13 @@ template <class T> struct Forward {
             if (training && !step) first_cell(r, at.cells[r]);
         }
         const bool begins_at_zero = !step && !job.h0;
-        for (int64_t block = 0; block < l.blocks(); ++block)
-            tiles(rows, [&](int64_t first, auto height) { tile<decltype(height)::value>(first, block, begins_at_zero ? 0 : p.hidden); });
+        for (int64_t block = first_block(); block < last_block(); ++block)
+            tiles(rows, [&](int64_t first, auto height, int64_t number) {
+                tile<decltype(height)::value>(first, block, begins_at_zero ? 0 : p.hidden, number);
+            });
     }
 
-    template <int R> INLINE void tile(int64_t first, int64_t block, int64_t depth) {
+    template <int R> INLINE void tile(int64_t first, int64_t block, int64_t depth, int64_t number) {
         constexpr int W = WIDTH<T>;
         Vec<T> sum[R][4];
         if (fused) {
@@ -150,7 +158,9 @@ template <class T> struct Forward {
 #pragma GCC unroll 8
                 for (int g = 0; g < 4; ++g) sum[r][g] = load(at.gates[first + r] + (block * 4 + g) * W);
         }
-        multiply(sum, depth, at.h + first, weights + l.w_hh() + block * 4 * W * p.hidden);
+        const T *panel = weights + l.w_hh() + block * 4 * W * p.hidden;
+        const T *next = block + 1 < last_block() ? panel + 4 * W * p.hidden : weights + l.w_hh() + first_block() * 4 * W * p.hidden;
+        multiply(sum, depth, at.h + first, panel, ahead<T, 4>(panel, next, number));
         const int64_t valid = p.hidden - block * W;
 #pragma GCC unroll 8
         for (int r = 0; r < R; ++r) {
@@ -176,12 +186,12 @@ template <class T> struct Forward {
             const T *last = length ? y_of(r, length - 1) : job.h0 ? (const T *)job.h0 + state_of(r) : zeros;
             const T *cell = training ? cells + (length ? s.place[length - 1] + r : 0) * l.padded : cells + r * l.padded;
             if (!length) cell = job.c0 ? (const T *)job.c0 + state_of(r) : zeros;
-            for (int64_t i = 0; i < p.hidden; ++i) h[i] = last[i];
-            for (int64_t i = 0; i < p.hidden; ++i) c[i] = cell[i];
+            for (int64_t i = s.first_unit; i < s.last_unit; ++i) h[i] = last[i];
+            for (int64_t i = s.first_unit; i < s.last_unit; ++i) c[i] = cell[i];
             if (p.packed) continue;
             for (int64_t time = length; time < p.steps; ++time) {
                 T *out = (T *)job.y + offset(p, p.y, time, s.row[r]) + s.direction * p.hidden;
-                for (int64_t i = 0; i < p.hidden; ++i) out[i] = 0;
+                for (int64_t i = s.first_unit; i < s.last_unit; ++i) out[i] = 0;
             }
         }
     }

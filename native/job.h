@@ -3,10 +3,15 @@
 
 #include "tidegate_lstm.h"
 
-// The sequences of one direction that one thread works through, longest first, without ever waiting for another thread. Step s of a
-// sequence of length n is time s, or n - 1 - s in the second direction, so that in both the first `active[s]` sequences are still running.
+// A part of the work: some sequences of one direction, longest first, and some of the hidden units. Step s of a sequence of length n is time
+// s, or n - 1 - s in the second direction, so that in both the first `active[s]` sequences are still running.
+//
+// Slots of other sequences or of the other direction never wait for each other. Where the weights are too large for a core's cache, or the
+// sequences too few for the weights, the slots of a team share the sequences, and each has some of the units: they meet after each step.
 struct tg_slot {
     int64_t direction;
+    int64_t first_unit, last_unit; // of the hidden units, from whole panels on
+    int64_t part, taken, parts;    // this slot is `taken` parts of `parts` from `part` on
     int64_t rows;          // sequences
     int64_t steps;         // of the longest
     const int64_t *row;    // [rows] number in the batch
@@ -19,6 +24,10 @@ struct tg_slot {
     void *dx;                 // gradients of the inputs; of each direction apart, and added later
     void *dw_ih, *dw_hh, *db; // the slot's own sums, in torch's order; NULL: not wanted
 };
+
+// Where the slots of a team meet. NULL: there is nobody to wait for.
+struct tg_barrier;
+void tg_meet(tg_barrier *barrier, int64_t taken);
 
 struct tg_job {
     const tg_problem *p;
@@ -40,8 +49,9 @@ struct tg_unit {
     // Parts 0 .. pack_parts may run at the same time.
     int64_t (*pack_parts)(const tg_problem *p, bool backward);
     void (*pack)(const tg_job *job, bool backward, int64_t part);
-    void (*forward)(const tg_job *job, const tg_slot *slot);
-    void (*backward)(const tg_job *job, const tg_slot *slot);
+    void (*forward)(const tg_job *job, const tg_slot *slot, tg_barrier *barrier);
+    void (*backward)(const tg_job *job, const tg_slot *slot, tg_barrier *barrier);
+    int64_t (*panel)(int64_t dtype); // units in a whole panel
     // One step of one layer for a session: x [streams, I], state [streams, padded] in place.
     int64_t (*step_packed_size)(int64_t dtype, int64_t inputs, int64_t hidden);
     void (*step_pack)(int64_t dtype, int64_t inputs, int64_t hidden, const tg_weights *weights, void *packed);

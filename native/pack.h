@@ -56,7 +56,7 @@ template <class T> void pack_bias(const T *b_ih, const T *b_hh, const Layout<T> 
 // Panels of w [4H, columns] for the lines of one block of gates (4 W lines of 4P).
 template <class T> void pack_lines(const T *w, int64_t columns, const Layout<T> &l, int64_t block, T *out) {
     constexpr int W = WIDTH<T>;
-    panels<T>(columns, [&](int64_t first, auto vectors) {
+    panels<T>(0, columns, [&](int64_t first, auto vectors) {
         constexpr int V = decltype(vectors)::value;
         T *panel = out + first * 4 * l.padded + block * 4 * W * V * W;
         for (int gate = 0; gate < 4; ++gate)

@@ -14,15 +14,25 @@ constexpr int ROWS = 3;
 constexpr int ROWS = 2;
 #endif
 
-// sum[r][v] += a[r][k] * b[k][v] for k < depth. a: one pointer a row; b: panel of `V` vectors a line.
-template <class T, int R, int V> INLINE void multiply(Vec<T> (&sum)[R][V], int64_t depth, const T *const *a, const T *b) {
+// Of a panel that is read next, the lines that one tile fetches into the L2 cache while it works on the panel before: the first tile the
+// first two vectors of each line, the second the next two. Weights that are larger than the cache would otherwise be waited for.
+template <class T, int V> INLINE const T *ahead(const T *panel, const T *next, int64_t tile) {
+    return next && 2 * tile < V ? next + 2 * tile * WIDTH<T> : panel;
+}
+
+// sum[r][v] += a[r][k] * b[k][v] for k < depth. a: one pointer a row; b: panel of `V` vectors a line; fetched: see `ahead`.
+template <class T, int R, int V>
+INLINE void multiply(Vec<T> (&sum)[R][V], int64_t depth, const T *const *a, const T *b, const T *fetched = nullptr) {
     const T *row[R];
+    if (!fetched) fetched = b;
 #pragma GCC unroll 8
     for (int r = 0; r < R; ++r) row[r] = a[r];
-    for (int64_t k = 0; k < depth; ++k, b += V * WIDTH<T>) {
+    for (int64_t k = 0; k < depth; ++k, b += V * WIDTH<T>, fetched += V * WIDTH<T>) {
         Vec<T> line[V];
 #pragma GCC unroll 8
         for (int v = 0; v < V; ++v) line[v] = load(b + v * WIDTH<T>);
+        __builtin_prefetch(fetched, 0, 2);
+        if (V > 1) __builtin_prefetch(fetched + WIDTH<T>, 0, 2);
 #pragma GCC unroll 8
         for (int r = 0; r < R; ++r) {
             const Vec<T> x = all(row[r][k]);
@@ -48,21 +58,21 @@ INLINE void multiply_columns(Vec<T> (&sum)[R][V], int64_t depth, const T *a, int
     }
 }
 
-// `rows` in tiles of nearly equal height, at most ROWS: calls f(first, Number<height>).
+// `rows` in tiles of nearly equal height, at most ROWS: calls f(first, Number<height>, number of the tile).
 template <int N> struct Number {
     static constexpr int value = N;
 };
-template <class F> INLINE void by_height(int64_t height, int64_t first, F f) {
+template <class F> INLINE void by_height(int64_t height, int64_t first, int64_t number, F f) {
     switch (height) {
-    case 1: return f(first, Number<1>{});
-    case 2: return f(first, Number<2>{});
+    case 1: return f(first, Number<1>{}, number);
+    case 2: return f(first, Number<2>{}, number);
 #if defined(__AVX2__)
-    case 3: return f(first, Number<3>{});
+    case 3: return f(first, Number<3>{}, number);
 #endif
 #if defined(__AVX512F__)
-    case 4: return f(first, Number<4>{});
-    case 5: return f(first, Number<5>{});
-    case 6: return f(first, Number<6>{});
+    case 4: return f(first, Number<4>{}, number);
+    case 5: return f(first, Number<5>{}, number);
+    case 6: return f(first, Number<6>{}, number);
 #endif
     }
 }
@@ -71,15 +81,14 @@ template <class F> INLINE void tiles(int64_t rows, F f) {
     int64_t first = 0;
     for (int64_t i = 0; i < count; ++i) {
         const int64_t height = (rows - first + count - i - 1) / (count - i);
-        by_height(height, first, f);
+        by_height(height, first, i, f);
         first += height;
     }
 }
 
-// `columns` in panels of four vectors, the last of one to four: calls f(first, Number<vectors>).
-template <class T, class F> INLINE void panels(int64_t columns, F f) {
+// The columns `first` to `columns` in panels of four vectors, the last of one to four: calls f(column, Number<vectors>).
+template <class T, class F> INLINE void panels(int64_t first, int64_t columns, F f) {
     constexpr int64_t FULL = 4 * WIDTH<T>;
-    int64_t first = 0;
     for (; columns - first >= FULL; first += FULL) f(first, Number<4>{});
     switch ((columns - first + WIDTH<T> - 1) / WIDTH<T>) {
     case 1: return f(first, Number<1>{});

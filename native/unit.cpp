@@ -57,7 +57,7 @@ static void step(int64_t inputs, int64_t hidden, int64_t streams, const T *packe
     constexpr int W = WIDTH<T>;
     const Layout<T> l(inputs, hidden);
     for (int64_t block = 0; block < l.blocks(); ++block) {
-        tiles(streams, [&](int64_t first, auto height) {
+        tiles(streams, [&](int64_t first, auto height, int64_t) {
             constexpr int R = decltype(height)::value;
             const T *rows_x[R], *rows_h[R];
             Vec<T> sum[R][4];
@@ -130,14 +130,15 @@ const tg_unit UNIT(TG_ISA) = {
     [](const tg_job *job, bool backward, int64_t part) {
         is_float(job->p->dtype) ? pack<float>(*job, backward, part) : pack<double>(*job, backward, part);
     },
-    [](const tg_job *job, const tg_slot *slot) {
-        if (is_float(job->p->dtype)) Forward<float>(*job, *slot).run();
-        else Forward<double>(*job, *slot).run();
+    [](const tg_job *job, const tg_slot *slot, tg_barrier *barrier) {
+        if (is_float(job->p->dtype)) Forward<float>(*job, *slot).run(barrier);
+        else Forward<double>(*job, *slot).run(barrier);
     },
-    [](const tg_job *job, const tg_slot *slot) {
-        if (is_float(job->p->dtype)) Backward<float>(*job, *slot).run();
-        else Backward<double>(*job, *slot).run();
+    [](const tg_job *job, const tg_slot *slot, tg_barrier *barrier) {
+        if (is_float(job->p->dtype)) Backward<float>(*job, *slot).run(barrier);
+        else Backward<double>(*job, *slot).run(barrier);
     },
+    [](int64_t dtype) { return int64_t(4) * (is_float(dtype) ? WIDTH<float> : WIDTH<double>); },
     [](int64_t dtype, int64_t inputs, int64_t hidden) {
         return is_float(dtype) ? Layout<float>(inputs, hidden).forward_size() : Layout<double>(inputs, hidden).forward_size();
     },

@@ -73,38 +73,43 @@ INLINE Vec<float> inverse(Vec<float> d) {
 #endif
 }
 
-// exp(x) = scale (1 + rest) with scale a power of two and |rest| < 0.42: x = n ln 2 + r, |r| <= ln 2 / 2, and rest = e^r - 1 by its series
-// in Chebyshev economy (relative error 2e-8). For x from -87 to 88; NaN stays NaN.
-INLINE void exponential(Vec<float> x, Vec<float> &scale, Vec<float> &rest) {
+// x between -most and most; NaN stays NaN.
+INLINE Vec<float> within(Vec<float> x, float most) {
+#if defined(__AVX512F__)
+    return (Vec<float>)_mm512_max_ps((__m512)all(-most), _mm512_min_ps((__m512)all(most), (__m512)x)); // of NaN they return the second
+#else
+    x = x > most ? all(most) : x;
+    return x < -most ? all(-most) : x;
+#endif
+}
+
+// 2^(c x) = scale (1 + rest), scale a power of two: c x = n + f, |f| <= 1/2. f comes from one fused operation, so it is exact but for its own
+// rounding. rest = 2^f - 1 by a polynomial that fits it to 4e-9. For |c x| up to 126; NaN stays NaN.
+INLINE void power_of_two(Vec<float> x, float c, Vec<float> &scale, Vec<float> &rest) {
     typedef typename VecOf<float>::bits Bits;
     const float shift = 12582912.0f; // 1.5 * 2^23: adding it rounds to an integer that stands in the low bits
-    Vec<float> t = x * 1.44269504089f + shift;
-    Vec<float> n = t - shift;
-    Vec<float> r = x - n * 0.693359375f;
-    r = r + n * 2.12194440e-4f;
-    Vec<float> p = r * 1.38888889e-3f + 8.33333333e-3f;
-    p = p * r + 4.16666667e-2f;
-    p = p * r + 1.66666667e-1f;
-    p = p * r + 0.5f;
-    rest = p * (r * r) + r;
+    const Vec<float> t = x * c + shift;
+    const Vec<float> f = x * c - (t - shift);
+    Vec<float> p = f * 1.546973630e-04f + 1.339086606e-03f;
+    p = p * f + 9.618030769e-03f;
+    p = p * f + 5.550357107e-02f;
+    p = p * f + 2.402265108e-01f;
+    p = p * f + 6.931471880e-01f;
+    rest = p * f;
     scale = (Vec<float>)(((Bits)t << 23) + 0x3f800000);
 }
 
 INLINE Vec<float> sigmoid(Vec<float> x) {
-    x = x > 87.0f ? all(87.0f) : x;
-    x = x < -87.0f ? all(-87.0f) : x;
     Vec<float> scale, rest;
-    exponential(-x, scale, rest);
-    return inverse((scale * rest + scale) + 1.0f);
+    power_of_two(within(x, 87.0f), -1.44269504f, scale, rest);
+    return inverse(scale * rest + (scale + 1.0f));
 }
 
-// By e^2x - 1, which keeps the relative accuracy of small x.
+// By 2^2cx - 1, which keeps the relative accuracy of small x.
 INLINE Vec<float> tanh(Vec<float> x) {
-    x = x > 9.02f ? all(9.02f) : x;
-    x = x < -9.02f ? all(-9.02f) : x;
     Vec<float> scale, rest;
-    exponential(x + x, scale, rest);
-    Vec<float> less_one = scale * rest + (scale - 1.0f);
+    power_of_two(within(x, 9.02f), 2.88539008f, scale, rest);
+    const Vec<float> less_one = scale * rest + (scale - 1.0f);
     return less_one * inverse(less_one + 2.0f);
 }
 

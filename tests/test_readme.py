@@ -10,6 +10,7 @@ from tidegate.cli.app import run
 
 ROOT = Path(__file__).resolve().parents[1]
 READMES = ("README.md", "README.zh-CN.md")
+SUFFIXES = (".py", ".h", ".cpp")
 DOCS = tuple(sorted(path.relative_to(ROOT).as_posix() for path in (ROOT / "docs").glob("*.md")))
 
 
@@ -23,15 +24,16 @@ def blocks(name: str) -> list[str]:
 
 
 def mapped(name: str) -> set[str]:
-    """The modules in the file map, from the root."""
+    """The modules and the kernel's sources in the file map, from the root."""
     words = [line.split()[0] for block in blocks(name) for line in block.splitlines() if line.strip()]
-    files = {word for word in words if word.endswith(".py")}
-    return {word if word.startswith("benchmarks/") else f"src/tidegate/{word}" for word in files}
+    files = {word for word in words if word.endswith(SUFFIXES)}
+    return {word if word.startswith(("benchmarks/", "native/")) else f"src/tidegate/{word}" for word in files}
 
 
 @pytest.mark.parametrize("name", READMES)
 def test_every_module_has_its_line(name: str) -> None:
-    modules = {path.relative_to(ROOT).as_posix() for folder in ("src", "benchmarks") for path in (ROOT / folder).rglob("*.py")}
+    paths = [path for folder in ("src", "benchmarks", "native") for path in (ROOT / folder).rglob("*")]
+    modules = {path.relative_to(ROOT).as_posix() for path in paths if path.name.endswith(SUFFIXES)}
     named = {path for path in modules if not path.endswith("/__init__.py")} | {"src/tidegate/__init__.py"}
     assert mapped(name) == named
 

@@ -117,7 +117,7 @@ def test_m4_weekly(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pyte
 def test_m4_weekly_names_a_series_that_is_absent(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    write_rows(tmp_path / "train.csv", [list(range(100)), list(range(100))], 100)
+    write_rows(tmp_path / "train.csv", [list(range(200)), list(range(200))], 200)
     write_rows(tmp_path / "test.csv", [list(range(13))], 13)
     monkeypatch.setattr(sys, "argv", ["m4_weekly", "--train", str(tmp_path / "train.csv"), "--test", str(tmp_path / "test.csv")])
     with pytest.raises(SystemExit):

@@ -56,3 +56,13 @@ def test_the_python_lines(here: Path) -> None:
     assert len(said["forecast"]) == 24
     assert "ridge" in said["scores"].baselines
     assert (here / "runs" / "load" / "run.json").is_file()
+
+
+def test_the_lstm_lines(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (snippet,) = (block for block in blocks("README.md") if block.startswith("import torch"))
+    (here / "layer.py").write_text(snippet)
+    said = runpy.run_path(str(here / "layer.py"))
+    assert said["y"].shape == (32, 96, 128) and said["h"].shape == (1, 32, 128)
+    assert (said["y"][0, int(said["lengths"][0]) :] == 0).all()
+    np.testing.assert_allclose(said["now"], said["y"][0, :1].detach(), rtol=0, atol=1e-6)
+    assert capsys.readouterr().out.startswith(("native (", "torch ("))

@@ -5,6 +5,7 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch._C._functorch import peek_interpreter_stack
 from torch.nn.utils.rnn import PackedSequence, pack_padded_sequence, pad_packed_sequence
 
 from tidegate.nn.native import DTYPES, library
@@ -36,7 +37,9 @@ class LSTM(nn.LSTM):
                 raise ValueError("lengths belong to a padded batch of three dimensions; a PackedSequence has its own")
             lengths = _checked(lengths, input, self.batch_first)
         if not self._runs_native(input):
-            return super().forward(input, hx) if lengths is None else _by_packing(super().forward, input, hx, lengths, self.batch_first)
+            if lengths is None or isinstance(input, PackedSequence):
+                return super().forward(input, hx)
+            return _by_packing(super().forward, input, hx, lengths, self.batch_first)
         if isinstance(input, PackedSequence):
             return self._packed(input, hx)
         return self._padded(input, hx, lengths)
@@ -61,7 +64,9 @@ class LSTM(nn.LSTM):
             x = x.unsqueeze(0 if self.batch_first else 1)
             if hx is not None:
                 if hx[0].ndim != 2 or hx[1].ndim != 2:
-                    raise RuntimeError(f"For unbatched 2-D input, hx and cx should also be 2-D but got ({hx[0].ndim}-D, {hx[1].ndim}-D) tensors")
+                    raise RuntimeError(
+                        f"For unbatched 2-D input, hx and cx should also be 2-D but got ({hx[0].ndim}-D, {hx[1].ndim}-D) tensors"
+                    )
                 hx = (hx[0].unsqueeze(1), hx[1].unsqueeze(1))
         elif hx is not None and (hx[0].ndim != 3 or hx[1].ndim != 3):
             raise RuntimeError(f"For batched 3-D input, hx and cx should also be 3-D but got ({hx[0].ndim}-D, {hx[1].ndim}-D) tensors")
@@ -111,7 +116,8 @@ class LSTM(nn.LSTM):
         weights: list[Tensor | None] = []
         for direction in range(directions):
             first = (layer * directions + direction) * each
-            weights += [weight.contiguous() for weight in self._flat_weights[first : first + each]] + [None] * (4 - each)
+            found = self._flat_weights[first : first + each]
+            weights += [None if weight is None else weight.contiguous() for weight in found] + [None] * (4 - each)
         return weights
 
 
@@ -123,8 +129,9 @@ def _is_there() -> bool:
 def _plain_call(x: Tensor) -> bool:
     """Whether this is a call with real numbers in plain tensors, which has an address in memory: not autocast, tracing, or a function
     transform such as vmap."""
-    transformed = torch._C._functorch.peek_interpreter_stack() is not None
-    return type(x) in (Tensor, nn.Parameter) and not (transformed or torch.is_autocast_enabled("cpu") or torch.jit.is_tracing())
+    transformed = peek_interpreter_stack() is not None
+    traced = torch.jit.is_tracing()  # pyright: ignore[reportPrivateImportUsage]  # documented, but torch's hints do not export it
+    return type(x) in (Tensor, nn.Parameter) and not (transformed or torch.is_autocast_enabled("cpu") or traced)
 
 
 def _checked(lengths: Tensor, x: Tensor, batch_first: bool) -> Tensor:
@@ -178,7 +185,13 @@ class _Layer(torch.autograd.Function):
 
 
 def _twice_differentiable(
-    x: Tensor, h0: Tensor | None, c0: Tensor | None, weights: Weights, layout: Layout, given: tuple[Tensor | None, ...], need: tuple[bool, ...]
+    x: Tensor,
+    h0: Tensor | None,
+    c0: Tensor | None,
+    weights: Weights,
+    layout: Layout,
+    given: tuple[Tensor | None, ...],
+    need: tuple[bool, ...],
 ) -> tuple[Tensor | None, ...]:
     """The gradients by torch's own LSTM, so that they can be differentiated again."""
     outputs = torch_layer(x, h0, c0, weights, layout)

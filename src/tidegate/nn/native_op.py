@@ -43,7 +43,7 @@ def lstm_layer_backward(
     dh_n: Tensor | None,
     dc_n: Tensor | None,
 ) -> list[Tensor]:
-    """Gradients of x, h0, c0 and the weights, those that are given. The forward pass is done again: the graph keeps nothing of its inside."""
+    """Gradients of x, h0, c0 and the weights, those that are given. The forward pass is done again: the graph keeps nothing of it."""
     layout, threads = Layout(lengths, offsets, batch_first, batch, steps), torch.get_num_threads()
     y, _, _, reserve = layer_forward(x, h0, c0, weights, layout, threads, True)
     wanted = Wanted(True, h0 is not None, c0 is not None, True)

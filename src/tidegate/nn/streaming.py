@@ -110,9 +110,9 @@ class LSTMSession:
 
 
 def _weights(lstm: nn.LSTM, layer: int) -> list[Tensor | None]:
-    names = ("weight_ih", "weight_hh", "bias_ih", "bias_hh")
-    found = [getattr(lstm, f"{name}_l{layer}").detach().contiguous() if lstm.bias or number < 2 else None for number, name in enumerate(names)]
-    return found
+    """Four: w_ih, w_hh, b_ih, b_hh."""
+    names = ("weight_ih", "weight_hh", "bias_ih", "bias_hh")[: 4 if lstm.bias else 2]
+    return [*(getattr(lstm, f"{name}_l{layer}").detach().contiguous() for name in names), *[None] * (4 - len(names))]
 
 
 def _new(native: Library, lstm: nn.LSTM, streams: int) -> int:

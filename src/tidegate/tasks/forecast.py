@@ -16,6 +16,7 @@ from tidegate.data.read import read_table
 from tidegate.errors import TrainingError
 from tidegate.evaluate.leaderboard import leaderboard
 from tidegate.evaluate.report.data import Tuning
+from tidegate.nn.native import backend
 from tidegate.runs.folder import RunFolder
 from tidegate.tasks.backtest import backtest, kept_rivals
 from tidegate.tasks.evaluation import Evaluation, evaluate_backtests
@@ -96,6 +97,8 @@ def train(
             held.enter_context(folder.training())
         for note in material.notes:
             listen(Said(note))
+        if config.training.device == "cpu":
+            listen(Said(f"LSTM backend: {backend()}"))
         return _train_in(folder, material, config, listen, interrupted, tuning)
 
 

@@ -108,7 +108,8 @@ def layer_backward(
 
 class Reserves:
     """Memory for what a backward pass needs, kept from one training step to the next: fresh memory of this size comes from the system page
-    by page, each cleared first, which took a sixth of a step at H 1024. At most `most` bytes are kept, the latest given back; small ones never."""
+    by page, each cleared first, which took a sixth of a step at H 1024. At most `most` bytes are kept, those given back last, none of them
+    small."""
 
     def __init__(self, most: int) -> None:
         self._most, self._kept, self._lock = most, list[Tensor](), threading.Lock()

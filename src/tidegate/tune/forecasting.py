@@ -87,6 +87,7 @@ def _search(
     given = asked.model_dump(mode="json", exclude_unset=True)
     identity = {"data": material.table.checksum(), "space": {name: str(knob) for name, knob in space.items()}}
     identity |= {f"{section}.{key}": value for section in ("data", "network", "training") for key, value in given.get(section, {}).items()}
+    identity["network.name"] = asked.network.name  # given or not
     return Search(
         space=space,
         defaults=defaults,

@@ -39,6 +39,11 @@ def isa(request: pytest.FixtureRequest) -> Iterator[str]:
     native.set_isa(before.encode())
 
 
+@pytest.mark.skipif(os.environ.get("TIDEGATE_NATIVE") != "required", reason="TIDEGATE_NATIVE=required, as in .ci/run, asks for the kernel")
+def test_the_kernel_is_there_where_it_must_be() -> None:
+    assert backend().name == "native", backend()
+
+
 def assert_same(own: Tensor, other: Tensor, what: str = "") -> None:
     assert own.shape == other.shape, what
     size = 1.0 + float(other.detach().abs().max()) if other.numel() else 1.0

@@ -278,7 +278,7 @@ extern "C" int32_t tg_forward(const tg_problem *problem, const tg_weights *weigh
     const int64_t scratch = scratch_bytes(p, plan, reserve != nullptr, false);
     char *memory = work.get(packed + plan.num_slots * plan.parts * scratch);
     if (!memory) return TG_OUT_OF_MEMORY;
-    const tg_job job = {&p, weights, x, h0, c0, nullptr, nullptr, nullptr, y, h_n, c_n, nullptr, nullptr, memory, plan.slots, plan.num_slots};
+    const tg_job job = {&p, weights, x, h0, c0, nullptr, nullptr, nullptr, y, h_n, c_n, nullptr, nullptr, memory};
     pack(job, false);
     run(p, plan, memory + packed, scratch, [&](const tg_slot &slot, tg_barrier *barrier) { unit().forward(&job, &slot, barrier); });
     work.trim();
@@ -317,7 +317,7 @@ extern "C" int32_t tg_backward(const tg_problem *problem, const tg_weights *weig
         }
         if (!memory && !(memory = work.get(place))) return TG_OUT_OF_MEMORY;
     }
-    const tg_job job = {&p, weights, x, h0, c0, dy, dh_n, dc_n, (void *)y, nullptr, nullptr, dh0, dc0, memory, plan.slots, plan.num_slots};
+    const tg_job job = {&p, weights, x, h0, c0, dy, dh_n, dc_n, (void *)y, nullptr, nullptr, dh0, dc0, memory};
     pack(job, true);
     run(p, plan, memory + packed, scratch, [&](const tg_slot &slot, tg_barrier *barrier) { unit().backward(&job, &slot, barrier); });
     for (int64_t i = 0; i < plan.num_slots; ++i) {

@@ -27,7 +27,7 @@ template <class T> struct Backward {
           columns_hh((const T *)job.packed + s.direction * l.backward_size() + l.columns_hh()),
           columns_ih((const T *)job.packed + s.direction * l.backward_size() + l.columns_ih()), gates((T *)s.gates), cells((const T *)s.cells) {
         T *free = (T *)s.scratch;
-        const int64_t deep = DEPTH + s.rows;
+        const int64_t deep = deepest(s.rows);
         zeros = free;
         dc = zeros + l.padded;
         dh = dc + s.rows * l.padded;
@@ -38,11 +38,13 @@ template <class T> struct Backward {
         x_rows = gate_rows + deep;
         h_rows = x_rows + deep;
     }
+    // So many sequences times steps may wait to be summed; an even number, so that the pointers behind the numbers lie where pointers may.
+    static int64_t deepest(int64_t rows) { return DEPTH + rows + rows % 2; }
     // Strips of ROWS columns of the gates' gradients, the last perhaps not full.
     static int64_t strips(const Layout<T> &l) { return (4 * l.padded + ROWS - 1) / ROWS; }
     static int64_t scratch_size(const tg_problem &p, int64_t rows) {
         const Layout<T> l(p.inputs, p.hidden);
-        const int64_t deep = DEPTH + rows;
+        const int64_t deep = deepest(rows);
         const int64_t pointers = (3 * deep * int64_t(sizeof(void *)) + int64_t(sizeof(T)) - 1) / int64_t(sizeof(T));
         return l.padded * (1 + 2 * rows + 4) + deep * (strips(l) * ROWS + 4 * WIDTH<T>) + pointers;
     }

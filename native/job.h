@@ -12,17 +12,17 @@ struct tg_slot {
     int64_t direction;
     int64_t first_unit, last_unit; // of the hidden units, from whole panels on
     int64_t part, taken, parts;    // this slot is `taken` parts of `parts` from `part` on
-    int64_t rows;          // sequences
-    int64_t steps;         // of the longest
-    const int64_t *row;    // [rows] number in the batch
-    const int64_t *length; // [rows] descending
-    const int64_t *active; // [steps + 1], the last 0
-    const int64_t *place;  // [steps + 1] row in the slot's reserve where step s begins; the last: how many there are
-    void *gates;           // reserve: activated gates, later their gradients, [place[steps], gate_stride]; NULL for inference
-    void *cells;           // reserve: cell states [place[steps], padded]
-    void *scratch;         // of the size that the unit's `scratch_size` gives
-    void *dx;                 // gradients of the inputs; of each direction apart, and added later
-    void *dw_ih, *dw_hh, *db; // the slot's own sums, in torch's order; NULL: not wanted
+    int64_t rows;                  // sequences
+    int64_t steps;                 // of the longest
+    const int64_t *row;            // [rows] number in the batch
+    const int64_t *length;         // [rows] descending
+    const int64_t *active;         // [steps + 1], the last 0
+    const int64_t *place;          // [steps + 1] row in the slot's reserve where step s begins; the last: how many there are
+    void *gates;                   // reserve: activated gates, later their gradients, [place[steps], gate_stride]; NULL for inference
+    void *cells;                   // reserve: cell states [place[steps], padded]
+    void *scratch;                 // of the size that the unit's `scratch_size` gives
+    void *dx;                      // gradients of the inputs; of each direction apart, and added later
+    void *dw_ih, *dw_hh, *db;      // the slot's own sums, in torch's order; NULL: not wanted
 };
 
 // Where the slots of a team meet. NULL: there is nobody to wait for.
@@ -35,8 +35,6 @@ struct tg_job {
     const void *x, *h0, *c0, *dy, *dh_n, *dc_n;
     void *y, *h_n, *c_n, *dh0, *dc0;
     void *packed; // weights in the order the kernels read them: one block of `packed_size` for each direction
-    tg_slot *slots;
-    int64_t num_slots;
 };
 
 // One instruction set. Sizes are in elements.

@@ -1,15 +1,11 @@
 // Threads for a call: torch's pool where it was given, else the calling thread.
 #pragma once
 
+#include <atomic>
+
 #include "job.h"
 
-// Runs call(i) for i in 0 .. count on at most `threads` threads. Whoever is free takes the next one: on a busy machine a thread that has
-// lost its processor holds up only the part it has begun.
-template <class F> void tg_each(int64_t count, int64_t threads, F call);
-
 extern tg_parallel_for tg_pool;
-
-#include <atomic>
 
 template <class F> struct tg_work {
     F *call;
@@ -21,6 +17,8 @@ template <class F> struct tg_work {
     }
 };
 
+// Runs call(i) for i in 0 .. count on at most `threads` threads. Whoever is free takes the next one: on a busy machine a thread that has
+// lost its processor holds up only the part it has begun.
 template <class F> void tg_each(int64_t count, int64_t threads, F call) {
     tg_work<F> work{&call, count, {0}};
     const int64_t helpers = threads < count ? threads : count;

@@ -1,5 +1,6 @@
 /* The C interface on buffers of exactly the size that is promised, for AddressSanitizer and valgrind: no write and no read beyond them.
- * Outputs are compared with the six equations written out, gradients with differences of the outputs. Says nothing where all is well. */
+ * Outputs are compared with the six equations written out, gradients with differences of the outputs. REAL is double unless
+ * it is defined otherwise. Says nothing where all is well. */
 #include "tidegate_lstm.h"
 
 #include <math.h>
@@ -7,26 +8,33 @@
 #include <stdlib.h>
 #include <string.h>
 
-static double *some(size_t n, unsigned seed) {
-    double *p = malloc(n * sizeof *p + !n);
+#ifndef REAL
+#define REAL double
+#endif
+typedef REAL real;
+#define DTYPE (sizeof(real) == 4 ? TG_FLOAT32 : TG_FLOAT64)
+#define TOLERANCE (sizeof(real) == 4 ? 1e-5 : 1e-12)
+
+static real *some(size_t n, unsigned seed) {
+    real *p = malloc(n * sizeof *p + !n);
     for (size_t i = 0; i < n; ++i) {
         seed = seed * 1664525u + 1013904223u;
-        p[i] = (double)(seed >> 8) / (1 << 24) - 0.5;
+        p[i] = (real)(seed >> 8) / (1 << 24) - 0.5;
     }
     return p;
 }
 static double sigmoid(double x) { return 1.0 / (1.0 + exp(-x)); }
 
 /* One sequence in one direction by the equations; h and c in place. */
-static void equations(const tg_weights *w, int I, int H, int steps, int backwards, const double *x, int T, double *h, double *c, double *y, int wide) {
-    double *gates = malloc(4 * (size_t)H * sizeof *gates);
+static void equations(const tg_weights *w, int I, int H, int steps, int backwards, const real *x, int T, real *h, real *c, real *y, int wide) {
+    real *gates = malloc(4 * (size_t)H * sizeof *gates);
     (void)T;
     for (int s = 0; s < steps; ++s) {
         const int t = backwards ? steps - 1 - s : s;
         for (int g = 0; g < 4 * H; ++g) {
-            double sum = ((const double *)w->b_ih)[g] + ((const double *)w->b_hh)[g];
-            for (int i = 0; i < I; ++i) sum += ((const double *)w->w_ih)[g * I + i] * x[t * I + i];
-            for (int i = 0; i < H; ++i) sum += ((const double *)w->w_hh)[g * H + i] * h[i];
+            double sum = ((const real *)w->b_ih)[g] + ((const real *)w->b_hh)[g];
+            for (int i = 0; i < I; ++i) sum += ((const real *)w->w_ih)[g * I + i] * x[t * I + i];
+            for (int i = 0; i < H; ++i) sum += ((const real *)w->w_hh)[g * H + i] * h[i];
             gates[g] = sum;
         }
         for (int i = 0; i < H; ++i) {
@@ -50,39 +58,41 @@ static void check(int B, int T, int I, int H, int D, int varied, unsigned seed) 
     int64_t *lengths = malloc(sizeof *lengths * (size_t)B);
     for (int b = 0; b < B; ++b) lengths[b] = varied ? (b * 7 + (int)seed) % (T + 1) : T;
     const size_t in = (size_t)B * T * I, out = (size_t)B * T * D * H, state = (size_t)D * B * H, ih = 4 * (size_t)H * I, hh = 4 * (size_t)H * H;
-    double *x = some(in, seed), *h0 = some(state, seed + 1), *c0 = some(state, seed + 2), *dy = some(out, seed + 3);
-    double *dh = some(state, seed + 4), *dc = some(state, seed + 5);
-    double *y = some(out, 0), *hn = some(state, 0), *cn = some(state, 0), *dx = some(in, 0), *dh0 = some(state, 0), *dc0 = some(state, 0);
+    real *x = some(in, seed), *h0 = some(state, seed + 1), *c0 = some(state, seed + 2), *dy = some(out, seed + 3);
+    real *dh = some(state, seed + 4), *dc = some(state, seed + 5);
+    real *y = some(out, 0), *hn = some(state, 0), *cn = some(state, 0), *dx = some(in, 0), *dh0 = some(state, 0), *dc0 = some(state, 0);
     tg_weights w[2];
     tg_gradients g[2];
+    int tests_of_gradients = 5;
     for (int d = 0; d < D; ++d) {
         w[d] = (tg_weights){some(ih, seed + 6), some(hh, seed + 7), some(4 * (size_t)H, seed + 8), some(4 * (size_t)H, seed + 9)};
         g[d] = (tg_gradients){some(ih, 0), some(hh, 0), some(4 * (size_t)H, 0)};
     }
-    tg_problem p = {TG_FLOAT64, D, B, T, I, H, 2, varied ? lengths : NULL, NULL, {I, (int64_t)T * I}, {D * H, (int64_t)T * D * H}, {I, (int64_t)T * I},
+    tg_problem p = {DTYPE, D, B, T, I, H, 2, varied ? lengths : NULL, NULL, {I, (int64_t)T * I}, {D * H, (int64_t)T * D * H}, {I, (int64_t)T * I},
                     {D * H, (int64_t)T * D * H}};
-    double *reserve = malloc(sizeof *reserve * (size_t)tg_reserve_size(&p));
+    real *reserve = malloc(sizeof *reserve * (size_t)tg_reserve_size(&p));
     same("forward", tg_forward(&p, w, x, h0, c0, y, hn, cn, reserve), 0, 0);
     for (int d = 0; d < D; ++d)
         for (int b = 0; b < B; ++b) {
-            double *h = malloc(sizeof *h * (size_t)H), *c = malloc(sizeof *c * (size_t)H), *expected = calloc((size_t)T * H, sizeof *expected);
+            real *h = malloc(sizeof *h * (size_t)H), *c = malloc(sizeof *c * (size_t)H), *expected = calloc((size_t)T * H, sizeof *expected);
             memcpy(h, h0 + (d * B + b) * H, sizeof *h * (size_t)H);
             memcpy(c, c0 + (d * B + b) * H, sizeof *c * (size_t)H);
             equations(w + d, I, H, (int)lengths[b], d, x + (size_t)b * T * I, T, h, c, expected, H);
-            for (int i = 0; i < T * H; ++i) same("y", y[((size_t)b * T + i / H) * D * H + d * H + i % H], expected[i], 1e-12);
-            for (int i = 0; i < H; ++i) same("h_n", hn[(d * B + b) * H + i], h[i], 1e-12), same("c_n", cn[(d * B + b) * H + i], c[i], 1e-12);
+            for (int i = 0; i < T * H; ++i) same("y", y[((size_t)b * T + i / H) * D * H + d * H + i % H], expected[i], TOLERANCE);
+            for (int i = 0; i < H; ++i) same("h_n", hn[(d * B + b) * H + i], h[i], TOLERANCE), same("c_n", cn[(d * B + b) * H + i], c[i], TOLERANCE);
             free(h), free(c), free(expected);
         }
     same("backward", tg_backward(&p, w, x, h0, c0, y, reserve, dy, dh, dc, dx, dh0, dc0, g), 0, 0);
-    /* The change of the score when one weight changes. */
-    double *places[] = {(double *)w[0].w_ih, (double *)w[D - 1].w_hh, (double *)w[0].b_ih, x, c0};
-    double *found[] = {g[0].w_ih, g[D - 1].w_hh, g[0].b, dx, dc0};
+    /* The change of the score when one weight changes; single precision cannot tell it. */
+    if (sizeof(real) == 4) tests_of_gradients = 0;
+    real *places[] = {(real *)w[0].w_ih, (real *)w[D - 1].w_hh, (real *)w[0].b_ih, x, c0};
+    real *found[] = {g[0].w_ih, g[D - 1].w_hh, g[0].b, dx, dc0};
     const size_t sizes[] = {ih, hh, 4 * (size_t)H, in, state};
-    for (int k = 0; k < 5; ++k) {
+    for (int k = 0; k < tests_of_gradients; ++k) {
         const size_t at = (seed * 31 + 7 * (unsigned)k) % sizes[k];
         double score[2];
         for (int side = 0; side < 2; ++side) {
-            const double before = places[k][at];
+            const real before = places[k][at];
             places[k][at] += side ? 1e-5 : -1e-5;
             tg_forward(&p, w, x, h0, c0, y, hn, cn, NULL);
             places[k][at] = before;
@@ -105,16 +115,16 @@ static void check_session(int streams, int I, int H) {
         const size_t wide = (size_t)(d ? H : I);
         w[d] = (tg_weights){some(4 * (size_t)H * wide, 6), some(4 * (size_t)H * H, 7), some(4 * (size_t)H, 8), some(4 * (size_t)H, 9)};
     }
-    tg_session *s = tg_session_new(TG_FLOAT64, 2, streams, I, H, w);
-    double *x = some((size_t)streams * I, 3), *y = some((size_t)streams * H, 0);
-    double *h = calloc(2 * (size_t)streams * H, sizeof *h), *c = calloc(2 * (size_t)streams * H, sizeof *c);
+    tg_session *s = tg_session_new(DTYPE, 2, streams, I, H, w);
+    real *x = some((size_t)streams * I, 3), *y = some((size_t)streams * H, 0);
+    real *h = calloc(2 * (size_t)streams * H, sizeof *h), *c = calloc(2 * (size_t)streams * H, sizeof *c);
     for (int step = 0; step < 3; ++step) {
         same("step", tg_session_step(s, x, y), 0, 0);
         for (int b = 0; b < streams; ++b) {
-            double *first = h + b * H, *second = h + (streams + b) * H, *out = some((size_t)H, 0);
+            real *first = h + b * H, *second = h + (streams + b) * H, *out = some((size_t)H, 0);
             equations(w, I, H, 1, 0, x + b * I, 1, first, c + b * H, out, H);
             equations(w + 1, H, H, 1, 0, first, 1, second, c + (streams + b) * H, out, H);
-            for (int i = 0; i < H; ++i) same("stream", y[b * H + i], second[i], 1e-12);
+            for (int i = 0; i < H; ++i) same("stream", y[b * H + i], second[i], TOLERANCE);
             free(out);
         }
     }

@@ -16,28 +16,31 @@ COMPILER = os.environ.get("CC") or shutil.which("cc")
 pytestmark = [pytest.mark.slow, pytest.mark.skipif(COMPILER is None or not NATIVE.is_dir(), reason="needs a C compiler and the sources")]
 
 
-def build(folder: Path, flags: tuple[str, ...]) -> Path:
-    """The library and the program that checks it."""
-    library, program = folder / "kernel.so", folder / "check"
+def build(folder: Path, flags: tuple[str, ...]) -> list[Path]:
+    """The library, and the programs that check it in double and in single precision."""
+    library = folder / "kernel.so"
     subprocess.run([sys.executable, str(NATIVE / "compile_kernel.py"), str(library), *flags], check=True)
     source = str(Path(__file__).with_name("check.c"))
     warnings = ("-std=c11", "-Wall", "-Wextra", "-Werror")
-    command = [str(COMPILER), *warnings, *flags, f"-I{NATIVE}", source, str(library), f"-Wl,-rpath,{folder}", "-lm", "-o", str(program)]
-    subprocess.run(command, check=True)
-    return program
+    programs = []
+    for real in ("double", "float"):
+        programs.append(folder / f"check_{real}")
+        command = [str(COMPILER), *warnings, *flags, f"-DREAL={real}", f"-I{NATIVE}", source, str(library), f"-Wl,-rpath,{folder}"]
+        subprocess.run([*command, "-lm", "-o", str(programs[-1])], check=True)
+    return programs
 
 
 def test_no_access_beyond_what_was_given(tmp_path: Path) -> None:
-    program = build(tmp_path, SANITISERS)
-    result = subprocess.run([str(program), "baseline", "avx2", "avx512"], capture_output=True, text=True)
-    assert result.returncode == 0, result.stdout[-2000:] + result.stderr[-4000:]
-    assert not result.stdout and not result.stderr
+    for program in build(tmp_path, SANITISERS):
+        result = subprocess.run([str(program), "baseline", "avx2", "avx512"], capture_output=True, text=True)
+        assert result.returncode == 0, result.stdout[-2000:] + result.stderr[-4000:]
+        assert not result.stdout and not result.stderr
 
 
 def test_nothing_is_read_before_it_is_written(tmp_path: Path) -> None:
     if shutil.which("valgrind") is None:
         pytest.skip("needs valgrind: apt-get install valgrind")
-    program = build(tmp_path, ("-g",))
     command = ["valgrind", "-q", "--error-exitcode=9", "--leak-check=full", "--errors-for-leak-kinds=definite"]
-    result = subprocess.run([*command, str(program), "baseline"], capture_output=True, text=True)
-    assert result.returncode == 0, result.stdout[-2000:] + result.stderr[-4000:]
+    for program in build(tmp_path, ("-g",)):
+        result = subprocess.run([*command, str(program), "baseline"], capture_output=True, text=True)
+        assert result.returncode == 0, result.stdout[-2000:] + result.stderr[-4000:]

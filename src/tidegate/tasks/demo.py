@@ -17,8 +17,8 @@ def demo_config() -> Config:
 
     What differs from the defaults was chosen on the validation part. The weather of the past stays out: with it the loss was worse (0.324
     against 0.316), for it tells training days apart rather than what comes. Rentals grow from year to year, so each window is scaled by
-    its own deviation, and the network learns all of the forecast in small batches: 0.280, against 0.298 with the linear base and 0.303
-    with batches of 256 too.
+    its own deviation, and the network learns all of the forecast in small batches: 0.285 in 8 epochs and 0.280 in 12, against 0.298 in 8
+    with the last value and the linear base, and 0.303 with batches of 256 too (seed 0).
     """
     data = {
         "target": ["cnt"],

@@ -94,8 +94,8 @@ thread_local Arena plans, work;
 
 int64_t length_of(const tg_problem &p, int64_t b) { return p.lengths ? p.lengths[b] : p.steps; }
 
-// Recurrent weights that do not stay in a core's own cache beside all else.
-constexpr int64_t LARGE = 3 << 19;
+// Recurrent weights of which even those that one step reads take the space of all else in the caches.
+constexpr int64_t LARGE = 12 << 20;
 // With fewer sequences for each thread, all of its work would be reading weights.
 constexpr int64_t FEW_ROWS = 6;
 // Work of a few microseconds is not worth waking threads for.
@@ -105,14 +105,17 @@ constexpr double FEW_OPERATIONS = 2e5;
 struct Shares {
     int64_t groups, parts;
 };
+int64_t between(int64_t least, int64_t x, int64_t most) { return x > most ? most : x < least ? least : x; }
 Shares shares_of(const tg_problem &p) {
     const double operations = 8.0 * double(p.hidden) * double(p.inputs + p.hidden) * double(p.batch) * double(p.steps);
     const int64_t each = operations * double(p.directions) < FEW_OPERATIONS ? 1 : p.threads / p.directions;
     if (each <= 1) return {1, 1};
     const int64_t panels = (p.hidden + unit().panel(p.dtype) - 1) / unit().panel(p.dtype);
-    const bool large = 4 * p.hidden * p.hidden * element(p) > LARGE || p.batch < each * FEW_ROWS;
-    if (large && panels >= each) return {1, each};
-    return {each < p.batch ? each : p.batch > 1 ? p.batch : 1, 1};
+    const bool large = 4 * p.hidden * p.hidden * element(p) > LARGE;
+    int64_t groups = large ? 1 : between(1, p.batch / FEW_ROWS, each);
+    const int64_t parts = between(1, each / groups, panels);
+    if (parts < each / groups) groups = between(1, each / parts, p.batch);
+    return {groups, parts};
 }
 
 // The slots of a call and their tables, in `plans`. Which sequence goes where depends on the problem and the number of threads alone.
@@ -213,7 +216,7 @@ template <class F> void run(const tg_problem &p, const Plan &plan, const char *s
         slot.scratch = (void *)(scratch + (number * plan.parts + first) * scratch_bytes);
         call(slot, barrier);
     };
-    if (plan.parts > 1) return tg_each_team(plan.num_slots, plan.parts, plan.barriers, on_slot);
+    if (plan.parts > 1) return tg_each_team(plan.num_slots, plan.parts, p.threads, plan.barriers, on_slot);
     tg_each(plan.num_slots, p.threads, [&](int64_t i) { on_slot(i, 0, 1, nullptr); });
 }
 

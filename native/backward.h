@@ -95,8 +95,9 @@ template <class T> struct Backward {
 
     // Gradients of the hidden states from the gates of the step after: as much of a panel at a time as stays in the cache for all rows.
     void from_after(int64_t step, int64_t rows) {
-        const int64_t lines = 4 * l.padded;
-        for (int64_t line = 0; line < lines; line += LINES) {
+        const int64_t lines = 4 * l.padded, times = (lines + LINES - 1) / LINES;
+        for (int64_t i = 0; i < times; ++i) {
+            const int64_t line = (step % 2 ? times - 1 - i : i) * LINES; // there and back: what was read last is still in the cache
             const int64_t deep = lines - line < LINES ? lines - line : LINES;
             panels<T>(s.first_unit, s.last_unit, [&](int64_t unit, auto vectors) {
                 constexpr int V = decltype(vectors)::value;
@@ -110,9 +111,9 @@ template <class T> struct Backward {
                     for (int r = 0; r < R; ++r) {
                         after[r] = gates_of(first + r, step + 1) + line;
 #pragma GCC unroll 8
-                        for (int v = 0; v < V; ++v) sum[r][v] = line ? load(dh + (first + r) * l.padded + unit + v * WIDTH<T>) : Vec<T>{};
+                        for (int v = 0; v < V; ++v) sum[r][v] = i ? load(dh + (first + r) * l.padded + unit + v * WIDTH<T>) : Vec<T>{};
                     }
-                    multiply(sum, deep, after, panel, ahead<T, V>(panel, next, number));
+                    multiply(sum, deep, after, panel, ahead<T, V>(panel, next, deep, number, count_tiles(rows)));
 #pragma GCC unroll 8
                     for (int r = 0; r < R; ++r)
 #pragma GCC unroll 8

@@ -34,7 +34,7 @@ def build(compiler: str, target: Path, extra: tuple[str, ...] = ()) -> None:
     has = [f"-DTG_HAS_{name.upper()}" for name in units if name != "baseline"]
     with tempfile.TemporaryDirectory() as folder:
         jobs = [("unit.cpp", name, [f"-DTG_ISA={name}", f"-DTG_BYTES={size}", *flags]) for name, (size, flags) in units.items()]
-        jobs += [("api.cpp", "api", has), ("session.cpp", "session", []), ("barrier.cpp", "barrier", [])]
+        jobs += [("api.cpp", "api", has), ("session.cpp", "session", []), ("pool.cpp", "pool", [])]
         objects = [str(Path(folder) / f"{name}.o") for _, name, _ in jobs]
 
         def compile_one(job: tuple[str, str, list[str]], out: str) -> None:

@@ -8,6 +8,7 @@ namespace TG_ISA {
 
 constexpr int64_t ROWS_AT_ONCE = 192; // sequences times steps whose input products are made together: 192 rows of 4H stay in the L2 cache
 constexpr int64_t FEW_INPUTS = 48;    // with fewer inputs their product is a part of the step: a round trip through memory costs more
+constexpr int64_t LONG = 640, STAYING = 96; // lines of the recurrent weights: with more, so many at a time, 24 KiB
 
 template <class T> struct Pointers {
     const T **x, **h;
@@ -27,7 +28,7 @@ template <class T> struct Forward {
     const Layout<T> l;
     const T *weights;
     const bool training, fused;
-    T *gates, *cells, *zeros;
+    T *gates, *cells, *zeros, *partial;
     Pointers<T> at;
 
     Forward(const tg_job &job_, const tg_slot &s_)
@@ -36,6 +37,8 @@ template <class T> struct Forward {
         T *free = (T *)s.scratch;
         zeros = free;
         free += l.padded;
+        partial = free;
+        free += s.rows * 4 * WIDTH<T>;
         if (training) {
             gates = (T *)s.gates;
             cells = (T *)s.cells;
@@ -54,7 +57,7 @@ template <class T> struct Forward {
     }
     static int64_t scratch_size(const tg_problem &p, int64_t rows, bool training) {
         const Layout<T> l(p.inputs, p.hidden);
-        int64_t size = l.padded + (6 * rows * int64_t(sizeof(void *)) + int64_t(sizeof(T)) - 1) / int64_t(sizeof(T));
+        int64_t size = l.padded + rows * 4 * WIDTH<T> + (6 * rows * int64_t(sizeof(void *)) + int64_t(sizeof(T)) - 1) / int64_t(sizeof(T));
         if (!training) size += rows * l.padded + (p.inputs <= FEW_INPUTS ? 0 : (ROWS_AT_ONCE + rows) * l.stride);
         return size;
     }
@@ -111,11 +114,7 @@ template <class T> struct Forward {
                     for (int r = 0; r < R; ++r) x[r] = x_of(first + r, step);
                     start(sum, bias);
                     multiply(sum, p.inputs, x, w);
-                    for (int r = 0; r < R; ++r) {
-                        T *out = gates + (s.place[step] - base + first + r) * l.stride + block * 4 * WIDTH<T>;
-#pragma GCC unroll 8
-                        for (int g = 0; g < 4; ++g) store(out + g * WIDTH<T>, sum[r][g]);
-                    }
+                    put(sum, gates + (s.place[step] - base + first) * l.stride + block * 4 * WIDTH<T>, l.stride);
                 });
         }
     }
@@ -139,28 +138,58 @@ template <class T> struct Forward {
             at.cells_before[r] = training && step ? cells + (s.place[step - 1] + r) * l.padded : at.cells[r];
             if (training && !step) first_cell(r, at.cells[r]);
         }
-        const bool begins_at_zero = !step && !job.h0;
-        for (int64_t block = first_block(); block < last_block(); ++block)
-            tiles(rows, [&](int64_t first, auto height, int64_t number) {
-                tile<decltype(height)::value>(first, block, begins_at_zero ? 0 : p.hidden, number);
-            });
+        const int64_t depth = !step && !job.h0 ? 0 : p.hidden, blocks = last_block() - first_block();
+        for (int64_t i = 0; i < blocks; ++i) {
+            // Every other step goes through the weights backwards: those read last are still in the cache.
+            const int64_t block = step % 2 ? last_block() - 1 - i : first_block() + i;
+            sum_block(rows, block, depth, i + 1 == blocks ? block : step % 2 ? block - 1 : block + 1);
+        }
     }
-
-    template <int R> INLINE void tile(int64_t first, int64_t block, int64_t depth, int64_t number) {
+    // Gates, cells and outputs of one block of units. Of a long panel some lines are used for all rows before the next, so that those which are
+    // fetched ahead are not many; sums that are not complete wait in `partial`.
+    void sum_block(int64_t rows, int64_t block, int64_t depth, int64_t next_block) {
         constexpr int W = WIDTH<T>;
-        Vec<T> sum[R][4];
+        const T *panel = w_hh(block);
+        const int64_t lines = rows > ROWS && depth > LONG ? STAYING : depth;
+        int64_t line = 0;
+        do {
+            const int64_t deep = depth - line < lines ? depth - line : lines;
+            const T *here = panel + line * 4 * W, *next = line + deep < depth ? here + deep * 4 * W : w_hh(next_block);
+            tiles(rows, [&](int64_t first, auto height, int64_t number) {
+                Vec<T> sum[decltype(height)::value][4];
+                if (line) get(sum, partial + first * 4 * W, 4 * W);
+                else begin_sums(sum, first, block);
+                multiply(sum, deep, at.h + first, here, ahead<T, 4>(here, next, deep, number, count_tiles(rows)), line);
+                if (line + deep < depth) put(sum, partial + first * 4 * W, 4 * W);
+                else activate(sum, first, block);
+            });
+            line += deep;
+        } while (line < depth);
+    }
+    const T *w_hh(int64_t block) const { return weights + l.w_hh() + block * 4 * WIDTH<T> * p.hidden; }
+
+    template <int R> static INLINE void get(Vec<T> (&sum)[R][4], const T *from, int64_t stride) {
+#pragma GCC unroll 8
+        for (int r = 0; r < R; ++r)
+#pragma GCC unroll 8
+            for (int g = 0; g < 4; ++g) sum[r][g] = load(from + r * stride + g * WIDTH<T>);
+    }
+    template <int R> static INLINE void put(const Vec<T> (&sum)[R][4], T *to, int64_t stride) {
+#pragma GCC unroll 8
+        for (int r = 0; r < R; ++r)
+#pragma GCC unroll 8
+            for (int g = 0; g < 4; ++g) store(to + r * stride + g * WIDTH<T>, sum[r][g]);
+    }
+    // What the gates are before the hidden states count.
+    template <int R> INLINE void begin_sums(Vec<T> (&sum)[R][4], int64_t first, int64_t block) {
+        constexpr int W = WIDTH<T>;
         if (fused) {
             start(sum, weights + l.bias() + block * 4 * W);
             multiply(sum, p.inputs, at.x + first, weights + l.w_ih() + block * 4 * W * p.inputs);
-        } else {
-#pragma GCC unroll 8
-            for (int r = 0; r < R; ++r)
-#pragma GCC unroll 8
-                for (int g = 0; g < 4; ++g) sum[r][g] = load(at.gates[first + r] + (block * 4 + g) * W);
-        }
-        const T *panel = weights + l.w_hh() + block * 4 * W * p.hidden;
-        const T *next = block + 1 < last_block() ? panel + 4 * W * p.hidden : weights + l.w_hh() + first_block() * 4 * W * p.hidden;
-        multiply(sum, depth, at.h + first, panel, ahead<T, 4>(panel, next, number));
+        } else get(sum, at.gates[first] + block * 4 * W, l.stride);
+    }
+    template <int R> INLINE void activate(Vec<T> (&sum)[R][4], int64_t first, int64_t block) {
+        constexpr int W = WIDTH<T>;
         const int64_t valid = p.hidden - block * W;
 #pragma GCC unroll 8
         for (int r = 0; r < R; ++r) {

@@ -31,13 +31,15 @@ template <class T> void pack_block(const T *w, int64_t depth, const Layout<T> &l
     const int64_t valid = l.hidden - unit < W ? l.hidden - unit : W;
     for (int gate = 0; gate < 4; ++gate) {
         const T *row = w + (gate * l.hidden + unit) * depth;
-        // In squares of W by W: a vector of each row is read, a column at a time is written.
         for (int64_t k = 0; k < depth; k += W) {
             const int64_t deep = depth - k < W ? depth - k : W;
-            T square[W][W] __attribute__((aligned(64))) = {};
-            for (int64_t i = 0; i < valid; ++i)
-                for (int64_t j = 0; j < deep; ++j) square[j][i] = row[i * depth + k + j];
-            for (int64_t j = 0; j < deep; ++j) store(out + ((k + j) * 4 + gate) * W, load(square[j]));
+            Vec<T> square[W];
+#pragma GCC unroll 16
+            for (int i = 0; i < W; ++i) square[i] = i < valid ? load_part(row + i * depth + k, deep) : Vec<T>{};
+            transpose<T>(square);
+#pragma GCC unroll 16
+            for (int j = 0; j < W; ++j)
+                if (j < deep) store(out + ((k + j) * 4 + gate) * W, square[j]);
         }
     }
 }

@@ -14,25 +14,30 @@ constexpr int ROWS = 3;
 constexpr int ROWS = 2;
 #endif
 
-// Of a panel that is read next, the lines that one tile fetches into the L2 cache while it works on the panel before: the first tile the
-// first two vectors of each line, the second the next two. Weights that are larger than the cache would otherwise be waited for.
-template <class T, int V> INLINE const T *ahead(const T *panel, const T *next, int64_t tile) {
-    return next && 2 * tile < V ? next + 2 * tile * WIDTH<T> : panel;
+// What one of `tiles` tiles fetches into the L2 cache of the panel that is read next, while it works on the panel before: weights that are
+// larger than the cache would otherwise be waited for. A panel of V vectors a line is fetched by V tiles, or V / 2 where there are fewer.
+template <class T> struct Ahead {
+    const T *first;
+    int64_t gap; // to a second place that is fetched at the same time, or 0
+};
+template <class T, int V> INLINE Ahead<T> ahead(const T *panel, const T *next, int64_t deep, int64_t tile, int64_t tiles) {
+    const int64_t each = tiles < V ? 2 : 1;
+    if (!next || tile * each >= V) return {panel, 0};
+    return {next + tile * each * deep * WIDTH<T>, each == 2 && V > 1 ? deep * WIDTH<T> : 0};
 }
 
-// sum[r][v] += a[r][k] * b[k][v] for k < depth. a: one pointer a row; b: panel of `V` vectors a line; fetched: see `ahead`.
+// sum[r][v] += a[r][from + k] * b[k][v] for k < depth. a: one pointer a row; b: panel of `V` vectors a line.
 template <class T, int R, int V>
-INLINE void multiply(Vec<T> (&sum)[R][V], int64_t depth, const T *const *a, const T *b, const T *fetched = nullptr) {
+INLINE void multiply(Vec<T> (&sum)[R][V], int64_t depth, const T *const *a, const T *b, Ahead<T> fetched, int64_t from = 0) {
     const T *row[R];
-    if (!fetched) fetched = b;
 #pragma GCC unroll 8
-    for (int r = 0; r < R; ++r) row[r] = a[r];
-    for (int64_t k = 0; k < depth; ++k, b += V * WIDTH<T>, fetched += V * WIDTH<T>) {
+    for (int r = 0; r < R; ++r) row[r] = a[r] + from;
+    for (int64_t k = 0; k < depth; ++k, b += V * WIDTH<T>, fetched.first += WIDTH<T>) {
         Vec<T> line[V];
 #pragma GCC unroll 8
         for (int v = 0; v < V; ++v) line[v] = load(b + v * WIDTH<T>);
-        __builtin_prefetch(fetched, 0, 2);
-        if (V > 1) __builtin_prefetch(fetched + WIDTH<T>, 0, 2);
+        __builtin_prefetch(fetched.first, 0, 2);
+        if (V > 1) __builtin_prefetch(fetched.first + fetched.gap, 0, 2);
 #pragma GCC unroll 8
         for (int r = 0; r < R; ++r) {
             const Vec<T> x = all(row[r][k]);
@@ -40,6 +45,10 @@ INLINE void multiply(Vec<T> (&sum)[R][V], int64_t depth, const T *const *a, cons
             for (int v = 0; v < V; ++v) sum[r][v] += x * line[v];
         }
     }
+}
+
+template <class T, int R, int V> INLINE void multiply(Vec<T> (&sum)[R][V], int64_t depth, const T *const *a, const T *b) {
+    multiply(sum, depth, a, b, {b, 0});
 }
 
 // The same with the rows of a side by side: a[k][r], `stride` elements from k to k + 1.
@@ -76,8 +85,9 @@ template <class F> INLINE void by_height(int64_t height, int64_t first, int64_t 
 #endif
     }
 }
+INLINE int64_t count_tiles(int64_t rows) { return (rows + ROWS - 1) / ROWS; }
 template <class F> INLINE void tiles(int64_t rows, F f) {
-    const int64_t count = (rows + ROWS - 1) / ROWS;
+    const int64_t count = count_tiles(rows);
     int64_t first = 0;
     for (int64_t i = 0; i < count; ++i) {
         const int64_t height = (rows - first + count - i - 1) / (count - i);

@@ -56,6 +56,38 @@ template <class T> INLINE void store_part(T *p, Vec<T> v, int64_t n) {
     for (int64_t i = 0; i < n; ++i) p[i] = part[i];
 #endif
 }
+// The lanes of a and b in turn, from lane `first` on.
+template <int... N> struct Lanes {
+    template <class T, int first> static INLINE Vec<T> zip(Vec<T> a, Vec<T> b) {
+#if defined(__clang__)
+        return __builtin_shufflevector(a, b, (first + N / 2 + N % 2 * int(sizeof...(N)))...);
+#else
+        return __builtin_shuffle(a, b, typename VecOf<T>::bits{(first + N / 2 + N % 2 * int(sizeof...(N)))...});
+#endif
+    }
+};
+template <int W> struct AllLanes;
+template <> struct AllLanes<2> : Lanes<0, 1> {};
+template <> struct AllLanes<4> : Lanes<0, 1, 2, 3> {};
+template <> struct AllLanes<8> : Lanes<0, 1, 2, 3, 4, 5, 6, 7> {};
+template <> struct AllLanes<16> : Lanes<0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15> {};
+
+// Rows become columns: row i + W / 2 is dealt between row i and the next, log2 W times.
+template <class T> INLINE void transpose(Vec<T> (&square)[WIDTH<T>]) {
+    constexpr int W = WIDTH<T>;
+#pragma GCC unroll 4
+    for (int times = 1; times < W; times *= 2) {
+        Vec<T> dealt[W];
+#pragma GCC unroll 8
+        for (int i = 0; i < W / 2; ++i) {
+            dealt[2 * i] = AllLanes<W>::template zip<T, 0>(square[i], square[i + W / 2]);
+            dealt[2 * i + 1] = AllLanes<W>::template zip<T, W / 2>(square[i], square[i + W / 2]);
+        }
+#pragma GCC unroll 16
+        for (int i = 0; i < W; ++i) square[i] = dealt[i];
+    }
+}
+
 // Lanes from n on set to zero, whatever is in them.
 template <class T> INLINE Vec<T> keep(Vec<T> v, int64_t n) {
     T part[WIDTH<T>];

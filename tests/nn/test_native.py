@@ -5,7 +5,9 @@ import os
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Iterator
+from contextlib import ExitStack
 
 import pytest
 import torch
@@ -290,6 +292,29 @@ def test_the_same_bits_every_time() -> None:
     layer, x = LSTM(9, 33, 2, bidirectional=True), torch.randn(40, 12, 9)
     runs = [results(layer, x, None, None) for _ in range(5)]
     assert all(torch.equal(run[name], runs[0][name]) for run in runs for name in run)
+
+
+@needs_native
+@pytest.mark.parametrize("batch", [4, 32])
+def test_the_same_bits_on_a_busy_machine(batch: int) -> None:
+    """There fewer threads share out the same parts: those of a team (few sequences), and groups of sequences."""
+    layer, x = LSTM(9, 150, batch_first=True), torch.randn(batch, 30, 9)
+    expected = results(layer, x, None, None)
+    with ExitStack() as running:
+        for _ in range(2 * torch.get_num_threads()):
+            process = running.enter_context(subprocess.Popen([sys.executable, "-c", "while True: pass"]))
+            running.callback(process.kill)
+        end = time.monotonic() + 1.5
+        while time.monotonic() < end:
+            found = results(layer, x, None, None)
+            assert all(torch.equal(found[name], expected[name]) for name in found)
+
+
+@needs_native
+def test_more_weights_than_are_read_at_once(isa: str) -> None:
+    own, other = twins(5, 650, batch_first=True)
+    x = torch.randn(13, 4, 5)
+    assert_equal_results(results(own, x, None, None), results(other, x, None, None))
 
 
 @needs_native

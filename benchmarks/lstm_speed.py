@@ -14,7 +14,9 @@ import sys
 import time
 from collections.abc import Callable
 from contextlib import contextmanager, nullcontext
+from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 
 import numpy as np
 import torch
@@ -22,8 +24,15 @@ from torch import nn
 from torch.nn.utils.rnn import pack_padded_sequence
 
 from benchmarks.common import arguments, show, show_json
+from benchmarks.long_horizon import SETTINGS, gather_rows
+from tidegate.demo import demo_data
 from tidegate.nn import LSTM, LSTMSession, backend
+from tidegate.nn import lstm as lstm_module
 from tidegate.nn.native import library
+from tidegate.tasks.demo import demo_config
+from tidegate.tasks.fitting import new_network, training_events
+from tidegate.tasks.material import Material, gather
+from tidegate.train.events import Stepped
 
 Shape = tuple[int, int, int, int]
 PUBLISHED: tuple[Shape, ...] = (
@@ -47,7 +56,7 @@ RANGE: tuple[Shape, ...] = (
     (8, 24, 128, 1024),
     (64, 48, 64, 1024),
 )
-SECTIONS = ("training", "inference", "lengths", "streaming", "denormals", "busy")
+SECTIONS = ("training", "inference", "lengths", "streaming", "denormals", "busy", "network")
 
 
 def main() -> None:
@@ -58,6 +67,7 @@ def main() -> None:
     parser.add_argument("--shapes", type=shape, nargs="+", help="B,T,I,H each (default: the published ones, and the ends of the range)")
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--seconds", type=float, default=2.0, help="for each side of each pair (default: 2)")
+    parser.add_argument("--data", type=Path, help="ETTh1.csv, for the part 'network'")
     options = parser.parse_args()
     torch.set_num_threads(options.threads)
     torch.set_flush_denormal(True)
@@ -268,6 +278,36 @@ def busy(options: argparse.Namespace, peak: float) -> list[dict[str, Any]]:
     return [*rows, {"part": "busy", "shape": "streaming", "median": 1e3 * middle, "99 % ms": 1e3 * float(np.quantile(times, 0.99))}]
 
 
+def network(options: argparse.Namespace, peak: float) -> list[dict[str, Any]]:
+    """A training step of whole forecast networks, batches and update included: the demo's, and with --data ETTh1.csv the one of
+    `long_horizon` (horizon 96, lookback 720, all columns) and the plain LSTM."""
+    materials = {"demo": gather(demo_data(), demo_config())}
+    if options.data is not None:
+        for name in SETTINGS:
+            asked = argparse.Namespace(data=options.data, border=None, horizon=96, lookback=None, network=name, set=[])
+            materials[f"{options.data.stem}, {name}"] = gather_rows(asked)
+    return [step_row(name, material, options) for name, material in materials.items()]
+
+
+def step_row(name: str, material: Material, options: argparse.Namespace) -> dict[str, Any]:
+    """The same training twice, each a step in turn."""
+    rate = {"learning_rate": 1e-3, "max_epochs": 1000, "patience": 1000}
+    config = material.config
+    config = config.model_copy(update={"training": config.training.model_copy(update=rate)})
+    runs = [training_events(material, config, new_network(material, config), None, None, lambda: False) for _ in range(2)]
+    times: tuple[list[float], list[float]] = ([], [])
+    end = time.perf_counter() + 4 * options.seconds
+    while time.perf_counter() < end:
+        for events, found, native in zip(runs, times, (True, False), strict=True):
+            with nullcontext() if native else patch.object(lstm_module, "library", lambda: None):
+                begin = time.perf_counter()
+                if isinstance(next(events), Stepped):
+                    found.append(time.perf_counter() - begin)
+    ours, theirs = (statistics.median(found) for found in times)
+    row = {"part": "network", "shape": name, "median": 1e3 * ours, "torch median": 1e3 * theirs}
+    return row | {"ratio": theirs / ours, "ratio of best": min(times[1]) / min(times[0])}
+
+
 def onnx(options: argparse.Namespace, peak: float) -> list[dict[str, Any]]:
     """ONNX Runtime, inference; needs the packages onnx and onnxruntime."""
     return [onnx_row(sizes, options, peak) for sizes in options.shapes or PUBLISHED]
@@ -339,6 +379,7 @@ PARTS: dict[str, Callable[[argparse.Namespace, float], list[dict[str, Any]]]] = 
     "streaming": streaming,
     "denormals": denormals,
     "busy": busy,
+    "network": network,
     "onnx": onnx,
     "keras": keras,
 }

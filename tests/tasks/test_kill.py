@@ -91,5 +91,13 @@ def test_ctrl_c_saves_and_resume_ends_with_the_same_bits(
         assert words_of_error in capsys.readouterr().err
     assert {path: path.read_bytes() for path in out.rglob("*") if path.is_file()} == kept, "nothing was lost by an error"
 
+    begun = tmp_path / "begun"
+    shutil.copytree(out, begun)
+    manifest = json.loads((begun / "run.json").read_text())
+    manifest["environment"]["lstm"] = "native (another)"
+    (begun / "run.json").write_text(json.dumps(manifest))
+    assert app.run([argument for argument in arguments(table, begun, "--resume") if argument != "--quiet"]) == 0
+    assert "begun with lstm native (another), now" in "".join(capsys.readouterr())
+
     finish(words(table, out, NETWORK, ("--resume", "--freq", "1h")))
     assert (out / "model.safetensors").read_bytes() == (folder / "undisturbed" / "model.safetensors").read_bytes()

@@ -9,8 +9,28 @@ from typing import Literal
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional
 
 Attention = Literal["softmax", "sigmoid", "none"]
+
+
+class Slide(nn.Conv1d):
+    """A convolution without padding, [B, L, I] -> [B, n, F], as the matrix product that it is. For few channels that takes half the time of
+    the convolutions in torch's CPU library, forward and backward, and steps stay in the order in which they lie in memory."""
+
+    def __init__(self, inputs: int, features: int, kernel: int, stride: int) -> None:
+        super().__init__(inputs, features, kernel, stride)
+
+    def forward(self, input: Tensor) -> Tensor:
+        """Features of each place of the kernel, the oldest first."""
+        (kernel,), (stride,) = self.kernel_size, self.stride
+        places = (input.shape[1] - kernel) // stride + 1
+        if kernel == stride:
+            pieces = input[:, : places * kernel].unflatten(1, (places, kernel)).flatten(2)
+        else:
+            last = stride * (places - 1) + 1
+            pieces = torch.cat([input[:, step : step + last : stride] for step in range(kernel)], 2)
+        return functional.linear(pieces, self.weight.transpose(1, 2).flatten(1), self.bias)
 
 
 class AttentionCNN(nn.Module):
@@ -27,34 +47,31 @@ class AttentionCNN(nn.Module):
         stride = first_stride(length, self.step, kernel)
         rest = (length - kernel) // stride + 1
         self.trunk = nn.Sequential(
-            nn.Conv1d(inputs, filters, kernel, stride), nn.GELU(), nn.Conv1d(filters, features, rest, self.step // stride), nn.GELU()
+            Slide(inputs, filters, kernel, stride), nn.GELU(), Slide(filters, features, rest, self.step // stride), nn.GELU()
         )
         self.branch = None
         if attention != "none":
             few = max(4, filters // 4)
-            self.branch = nn.Sequential(nn.Conv1d(inputs, few, kernel, stride), nn.Tanh(), nn.Conv1d(few, 1, rest, self.step // stride))
+            self.branch = nn.Sequential(Slide(inputs, few, kernel, stride), nn.Tanh(), Slide(few, 1, rest, self.step // stride))
 
     def forward(self, x_BLI: Tensor) -> tuple[Tensor, Tensor]:
         """Features of all subsequences, the oldest first, times their weights; and the weights."""
         skip = (x_BLI.shape[1] - self.length) % self.step
-        return self._weigh(x_BLI[:, skip:].transpose(1, 2))
+        x_BLI = x_BLI[:, skip:]
+        return self._merge(self.trunk(x_BLI), None if self.branch is None else self.branch(x_BLI))
 
     def apart(self, x_BLI: Tensor) -> tuple[Tensor, Tensor]:
         """The same by convolving each subsequence by itself: slower by the overlap, equal by construction."""
         skip = (x_BLI.shape[1] - self.length) % self.step
-        pieces = x_BLI[:, skip:].unfold(1, self.length, self.step)
-        features = torch.cat([self.trunk(piece) for piece in pieces.unbind(1)], 2)
-        scores = None if self.branch is None else torch.cat([self.branch(piece) for piece in pieces.unbind(1)], 2)
+        pieces = x_BLI[:, skip:].unfold(1, self.length, self.step).transpose(2, 3)
+        features = torch.cat([self.trunk(piece) for piece in pieces.unbind(1)], 1)
+        scores = None if self.branch is None else torch.cat([self.branch(piece) for piece in pieces.unbind(1)], 1)
         return self._merge(features, scores)
 
-    def _weigh(self, x_BIL: Tensor) -> tuple[Tensor, Tensor]:
-        return self._merge(self.trunk(x_BIL), None if self.branch is None else self.branch(x_BIL))
-
-    def _merge(self, features_BFS: Tensor, scores_B1S: Tensor | None) -> tuple[Tensor, Tensor]:
-        features_BSF = features_BFS.transpose(1, 2)
-        if scores_B1S is None:
+    def _merge(self, features_BSF: Tensor, scores_BS1: Tensor | None) -> tuple[Tensor, Tensor]:
+        if scores_BS1 is None:
             return features_BSF, torch.ones_like(features_BSF[..., 0])
-        scores_BS = scores_B1S[:, 0]
+        scores_BS = scores_BS1[..., 0]
         if self.attention == "softmax":
             weights_BS = scores_BS.softmax(1) * scores_BS.shape[1]
         else:

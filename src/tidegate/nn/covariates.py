@@ -22,7 +22,7 @@ class CovariateUnit(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Features of each step, in the order numbers, indicators, embeddings."""
-        numbers = x[..., self.numbers]
+        numbers = x[..., self.numbers] if self.categories else x
         missing = numbers.isnan()
         parts = [numbers.masked_fill(missing, 0.0)]
         if self.indicator:

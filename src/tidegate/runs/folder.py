@@ -51,6 +51,7 @@ class RunFolder:
         task: str = "forecast",
         data: Mapping[str, Any] | None = None,
         threads: int | None = None,
+        lstm: str | None = None,
         overwrite: bool = False,
     ) -> "RunFolder":
         """Begin a run in a new or empty folder; parents are made.
@@ -69,7 +70,7 @@ class RunFolder:
             real.mkdir(parents=True, exist_ok=True)
             remove_temporaries(real)
             replaces = _aside(real).name if overwrite and _aside(real).exists() else None
-            folder = cls(path, new_manifest(task, dict(data or {}), threads, replaces))
+            folder = cls(path, new_manifest(task, dict(data or {}), threads, lstm, replaces))
             folder._write_manifest()
         except BaseException as error:
             if moved:

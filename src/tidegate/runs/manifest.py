@@ -23,7 +23,7 @@ FREE_TO_EDIT = ("README.md",)
 _KEYS = ("format_version", "task", "state", "files", "data", "environment")
 
 
-def new_manifest(task: str, data: dict[str, Any], threads: int | None, replaces: str | None) -> dict[str, Any]:
+def new_manifest(task: str, data: dict[str, Any], threads: int | None, lstm: str | None, replaces: str | None) -> dict[str, Any]:
     """The manifest of a run that begins. `replaces` is the name, beside the folder, of the run that goes when this one is finished."""
     return {
         "format_version": FORMAT_VERSION,
@@ -34,7 +34,7 @@ def new_manifest(task: str, data: dict[str, Any], threads: int | None, replaces:
         "finished": None,
         "replaces": replaces,
         "data": data,
-        "environment": environment(threads),
+        "environment": environment(threads, lstm),
         "files": {},
     }
 
@@ -106,14 +106,15 @@ def checksum(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def environment(threads: int | None = None) -> dict[str, Any]:
-    """Versions and machine, for the record."""
+def environment(threads: int | None = None, lstm: str | None = None) -> dict[str, Any]:
+    """Versions, machine and what computes the LSTM layers, for the record."""
     return {
         "python": platform.python_version(),
         **{name: _version(name) for name in ("torch", "numpy", "polars")},
         "platform": platform.platform(),
         "processors": os.cpu_count(),
         "threads": threads,
+        "lstm": lstm,
     }
 
 

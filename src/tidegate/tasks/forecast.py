@@ -23,6 +23,7 @@ from tidegate.tasks.evaluation import Evaluation, evaluate_backtests
 from tidegate.tasks.fitting import Listener, computing, fit_model, with_learning_rate
 from tidegate.tasks.keeping import (
     STATE,
+    changed_since,
     check_unchanged,
     evaluation_notes,
     evaluation_origins,
@@ -87,13 +88,15 @@ def train(
         material = gather_from(table, assemble(table, config.data), config)
         if folder is not None and folder.exists("config.json"):
             config = stored_config(folder, config, material)
+            material.notes.extend(changed_since(folder))
         else:
             config, found = with_learning_rate(material, material.config)
             material.notes.extend(found)
         if folder is None:
             place = None if material.table.path is None else str(material.table.path.resolve())
             data = {"path": place, "sha256": checksum, "rows": material.table.height}
-            folder = RunFolder.create(out, data=data, threads=config.training.threads, overwrite=overwrite)
+            threads, lstm = config.training.threads, str(backend())
+            folder = RunFolder.create(out, data=data, threads=threads, lstm=lstm, overwrite=overwrite)
             held.enter_context(folder.training())
         for note in material.notes:
             listen(Said(note))

@@ -12,6 +12,7 @@ from tidegate.data.assemble import assemble
 from tidegate.data.read import read_table
 from tidegate.data.table import Table
 from tidegate.errors import SettingsError
+from tidegate.nn.native import backend
 from tidegate.runs.folder import RunFolder
 from tidegate.runs.plain import json_text
 from tidegate.tasks.backtest import Rivals, backtest, fit_rivals, kept_rivals
@@ -138,7 +139,7 @@ class Forecaster:
         model, material = self._fitted(), self._own_material()
         place = None if material.table.path is None else str(material.table.path.resolve())
         data = {"path": place, "sha256": self._checksum, "rows": material.table.height}
-        folder = RunFolder.create(path, data=data, threads=model.config.training.threads, overwrite=overwrite)
+        folder = RunFolder.create(path, data=data, threads=model.config.training.threads, lstm=str(backend()), overwrite=overwrite)
         try:
             folder.write_text("config.json", model.config.to_json())
             for epoch in self.history:

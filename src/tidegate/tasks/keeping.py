@@ -14,8 +14,10 @@ from tidegate.data.windows import OriginSet
 from tidegate.errors import DataError, RunError, SettingsError
 from tidegate.evaluate.leaderboard import leaderboard_csv
 from tidegate.evaluate.report.data import Tuning
+from tidegate.nn.native import backend
 from tidegate.runs.card import Card, model_card
 from tidegate.runs.folder import RunFolder
+from tidegate.runs.manifest import environment
 from tidegate.runs.plain import json_text
 from tidegate.tasks.backtest import Rivals, backtest, backtest_frame, fit_rivals, rival_tensors
 from tidegate.tasks.derive import resolve_device
@@ -124,6 +126,16 @@ def check_unchanged(folder: RunFolder, table: Table, checksum: str) -> None:
             f"{table.source} has changed since this run began, so training cannot go on exactly. "
             "Bring the data back, or train again in another folder."
         )
+
+
+def changed_since(folder: RunFolder) -> list[str]:
+    """A line where another version of torch, or something else, computes the rest of a stopped run: exact resume needs the same."""
+    before = folder.manifest["environment"]
+    here = environment(lstm=str(backend()))
+    changes = [f"{name} {before[name]}, now {here[name]}" for name in ("torch", "lstm") if before.get(name) not in (None, here[name])]
+    if not changes:
+        return []
+    return [f"begun with {'; '.join(changes)}: training goes on the same to rounding, not to the bit"]
 
 
 def stored_config(folder: RunFolder, asked: Config, material: Material) -> Config:

@@ -109,11 +109,9 @@ NetworkSettings = Annotated[LSTMSettings | AttentionCNNLSTMSettings, Field(discr
 NETWORKS = ("attention-cnn-lstm", "lstm")
 
 
-class TrainingSettings(Settings):
-    """How weights are found."""
+class LoopSettings(Settings):
+    """How weights are found, whatever the task: what the training loop reads."""
 
-    loss: Literal["mae", "mse", "huber", "quantile"] = "mae"
-    quantiles: tuple[Annotated[float, Field(gt=0.0, lt=1.0)], ...] = (0.1, 0.9)
     optimiser: Literal["adam", "adamw"] = "adam"
     learning_rate: Positive | Literal["auto"] = 2e-3
     """auto: from the learning-rate finder, before training."""
@@ -124,21 +122,29 @@ class TrainingSettings(Settings):
     about the last third of the steps at first, at most over 1 / (1 - average)."""
     clip_norm: Positive | None = 1.0
     batch_size: PositiveInt | None = None
-    """Windows in a batch; None: 256 divided by the channels that pass through shared weights."""
+    """Windows or sequences in a batch; None: 256 windows divided by the channels that pass through shared weights; 64 sequences, and
+    fewer where there are few."""
     max_epochs: PositiveInt = 20
     max_steps: PositiveInt | None = None
     time_limit: Positive | None = None
     """Seconds of training; the best weights so far are kept."""
     patience: PositiveInt = 5
     """Epochs without a better validation loss before training stops."""
-    windows_per_epoch: PositiveInt = 20_000
-    """At most so many training windows in an epoch, spread evenly over all of them and drawn anew each time."""
-    validation_windows: PositiveInt = 5_000
-    evaluation_windows: PositiveInt = 20_000
     seed: Annotated[int, Field(ge=0, lt=2**32)] = 0
     device: str = "auto"
     threads: PositiveInt | None = None
     checkpoint_seconds: Positive = 20.0
+
+
+class TrainingSettings(LoopSettings):
+    """How a forecaster's weights are found."""
+
+    loss: Literal["mae", "mse", "huber", "quantile"] = "mae"
+    quantiles: tuple[Annotated[float, Field(gt=0.0, lt=1.0)], ...] = (0.1, 0.9)
+    windows_per_epoch: PositiveInt = 20_000
+    """At most so many training windows in an epoch, spread evenly over all of them and drawn anew each time."""
+    validation_windows: PositiveInt = 5_000
+    evaluation_windows: PositiveInt = 20_000
     compare_without_attention: bool = False
     """Train the same network without its attention branch too, and show both in the report."""
 

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel
 
-from tidegate.config import TrainingSettings
+from tidegate.config import LoopSettings
 from tidegate.errors import TrainingError
 from tidegate.train.averaging import averaged_twin
 from tidegate.train.events import EpochEnded, Event, Saved, Started, Stepped, Stopped
@@ -73,7 +73,7 @@ class Job(Generic[B]):
     loss: Callable[[nn.Module, B], tuple[Tensor, int]]
     training: Callable[[int], Batches[B]]
     validation: Batches[B]
-    settings: TrainingSettings
+    settings: LoopSettings
     device: str = "cpu"
     save: Callable[[Checkpoint], None] | None = None
     interrupted: Callable[[], bool] = lambda: False
@@ -208,7 +208,7 @@ def _out_of_budget(job: Job[B], progress: Progress) -> str:
     return INTERRUPTED if job.interrupted() else ""
 
 
-def _done(settings: TrainingSettings, progress: Progress, steps_per_epoch: int) -> float:
+def _done(settings: LoopSettings, progress: Progress, steps_per_epoch: int) -> float:
     """The fraction of the budget that is used up, by whichever limit is nearest."""
     done = progress.step / (settings.max_epochs * steps_per_epoch)
     if settings.max_steps is not None:

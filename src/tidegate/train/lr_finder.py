@@ -8,7 +8,7 @@ from typing import TypeVar
 import torch
 from torch import Tensor, nn
 
-from tidegate.config import TrainingSettings
+from tidegate.config import LoopSettings
 from tidegate.errors import TrainingError
 from tidegate.train.optimiser import build_optimiser
 
@@ -28,7 +28,7 @@ def find_learning_rate(
     network: nn.Module,
     loss: Callable[[nn.Module, B], tuple[Tensor, int]],
     batches: Iterator[B],
-    settings: TrainingSettings,
+    settings: LoopSettings,
     lowest: float = 1e-5,
     highest: float = 1.0,
     steps: int = 80,

@@ -5,10 +5,10 @@ import math
 import torch
 from torch import nn
 
-from tidegate.config import TrainingSettings
+from tidegate.config import LoopSettings
 
 
-def build_optimiser(network: nn.Module, settings: TrainingSettings) -> torch.optim.Optimizer:
+def build_optimiser(network: nn.Module, settings: LoopSettings) -> torch.optim.Optimizer:
     """Adam (Kingma and Ba 2015) or AdamW (Loshchilov and Hutter 2019); weight decay on matrices only, not on biases."""
     matrices = [weight for weight in network.parameters() if weight.requires_grad and weight.ndim > 1]
     vectors = [weight for weight in network.parameters() if weight.requires_grad and weight.ndim <= 1]
@@ -17,13 +17,13 @@ def build_optimiser(network: nn.Module, settings: TrainingSettings) -> torch.opt
     return kind(groups, lr=first_rate(settings), fused=True)  # one pass over each weight, also on the CPU
 
 
-def first_rate(settings: TrainingSettings) -> float:
+def first_rate(settings: LoopSettings) -> float:
     """The settings' learning rate; 'auto' is found before training begins."""
     assert settings.learning_rate != "auto", "the finder comes first"
     return settings.learning_rate
 
 
-def learning_rate(settings: TrainingSettings, done: float, plateaus: int) -> float:
+def learning_rate(settings: LoopSettings, done: float, plateaus: int) -> float:
     """The rate when the fraction `done` of the budget is used up: constant; half a cosine down to zero (Loshchilov and Hutter 2017);
     or halved after each plateau."""
     first = first_rate(settings)

@@ -1,0 +1,63 @@
+"""Whole sequences in batches: padded to the longest of their batch, together with sequences of about their length.
+
+Shape letters: B sequences, T steps of the longest, C channels.
+"""
+
+from typing import NamedTuple
+
+import numpy as np
+
+from tidegate.data.sequences import Sequences
+
+LIKE_LENGTH_BATCHES = 20
+"""Sequences are sorted by length among those of so many batches, drawn at random: padding stays small and chance large."""
+
+
+class SequenceBatch(NamedTuple):
+    """What a network sees of some sequences. x_BTC float32, NaN is missing; steps from lengths_B on are zero; numbers_B: which they are."""
+
+    x_BTC: np.ndarray
+    lengths_B: np.ndarray
+    numbers_B: np.ndarray
+
+
+def cut_batch(sequences: Sequences, numbers_B: np.ndarray) -> SequenceBatch:
+    """The sequences with these numbers, padded with zeros."""
+    begins, lengths = sequences.offsets[numbers_B], sequences.lengths[numbers_B]
+    steps = int(lengths.max(initial=0))
+    if len(lengths) and (lengths == steps).all():
+        return SequenceBatch(sequences.values[begins[:, None] + np.arange(steps)], lengths, numbers_B)
+    x_BTC = np.zeros((len(numbers_B), steps, sequences.values.shape[1]), np.float32)
+    inside = np.arange(steps) < lengths[:, None]
+    x_BTC[inside] = sequences.values[(begins[:, None] + np.arange(steps))[inside]]
+    return SequenceBatch(x_BTC, lengths, numbers_B)
+
+
+def batches_in_order(numbers: np.ndarray, lengths: np.ndarray, size: int) -> list[np.ndarray]:
+    """Numbers of sequences in batches of `size`, the short ones first: for evaluation, where the order does not matter."""
+    ordered = numbers[np.argsort(lengths[numbers], kind="stable")]
+    return [ordered[begin : begin + size] for begin in range(0, len(ordered), size)]
+
+
+def batches_at_random(numbers: np.ndarray, lengths: np.ndarray, size: int, random: np.random.Generator) -> list[np.ndarray]:
+    """One epoch: each number once, in batches of `size` (the last of a block may be smaller) of sequences of about one length."""
+    shuffled = random.permutation(numbers)
+    if len(np.unique(lengths[numbers])) <= 1:
+        return [shuffled[begin : begin + size] for begin in range(0, len(shuffled), size)]
+    block = size * LIKE_LENGTH_BATCHES
+    batches = []
+    for begin in range(0, len(shuffled), block):
+        batches += batches_in_order(shuffled[begin : begin + block], lengths, size)
+    return [batches[number] for number in random.permutation(len(batches))]
+
+
+def hold_aside(labels: np.ndarray, fraction: float, random: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
+    """Numbers of the sequences to train on, and of those held aside: of each class about that fraction, at least one where it has two or
+    more, none where it has one. Sequences without a label (-1) are in neither. Both ascending."""
+    aside = []
+    for label in np.unique(labels[labels >= 0]):
+        members = random.permutation(np.flatnonzero(labels == label))
+        count = min(max(1, round(fraction * len(members))), len(members) - 1) if fraction else 0
+        aside.append(members[:count])
+    held = np.sort(np.concatenate(aside)) if aside else np.zeros(0, np.int64)
+    return np.setdiff1d(np.flatnonzero(labels >= 0), held), held

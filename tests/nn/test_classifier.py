@@ -410,7 +410,7 @@ def test_learns_frequencies(chosen: Settings, steps: int) -> None:
 @pytest.mark.parametrize(
     ("chosen", "steps"),
     [
-        (LSTMClassifierSettings(hidden=24, pooling="max"), 150),
+        (LSTMClassifierSettings(hidden=24, init="chrono"), 150),
         (ConvLSTMClassifierSettings(hidden=16, filters=4, blocks=2, kernel=9), 80),
         (AttentionCNNLSTMClassifierSettings(hidden=24, filters=16, subsequence=10, kernel=5), 100),
     ],

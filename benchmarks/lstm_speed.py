@@ -292,8 +292,7 @@ def network(options: argparse.Namespace, peak: float) -> list[dict[str, Any]]:
 def step_row(name: str, material: Material, options: argparse.Namespace) -> dict[str, Any]:
     """The same training twice, each a step in turn."""
     rate = {"learning_rate": 1e-3, "max_epochs": 1000, "patience": 1000}
-    config = material.config
-    config = config.model_copy(update={"training": config.training.model_copy(update=rate)})
+    config = material.config.model_copy(update={"training": material.config.training.model_copy(update=rate)})
     runs = [training_events(material, config, new_network(material, config), None, None, lambda: False) for _ in range(2)]
     times: tuple[list[float], list[float]] = ([], [])
     end = time.perf_counter() + 4 * options.seconds

@@ -94,7 +94,8 @@ thread_local Arena plans, work;
 
 int64_t length_of(const tg_problem &p, int64_t b) { return p.lengths ? p.lengths[b] : p.steps; }
 
-// Recurrent weights of which even those that one step reads take the space of all else in the caches.
+// Bytes of recurrent weights from which on the threads share them out, rather than the sequences: those that one thread would read at each step
+// are then so many times its cache that reading them takes longer than waiting for each other after each step.
 constexpr int64_t LARGE = 12 << 20;
 // With fewer sequences for each thread, all of its work would be reading weights.
 constexpr int64_t FEW_ROWS = 6;

@@ -66,7 +66,7 @@ constexpr double ENOUGH = 2e-3, FORGOTTEN = -2e-2;
 constexpr double FIRST_PAUSE = 0.05, LAST_PAUSE = 0.5;
 
 int64_t tg_pace::threads(int64_t wanted) {
-    if (left_out && tg_seconds() > until) --left_out;
+    if (left_out && tg_seconds() > until) --left_out, until += pause;
     return wanted > left_out ? wanted - left_out : 1;
 }
 
@@ -91,5 +91,5 @@ void tg_share::finish(int64_t parts) {
     worked = worked_here() - begun_work;
 }
 void tg_share::tell(int64_t count, int64_t threads) {
-    if (threads > 1 && done) pace.tell(tg_seconds() - begun, worked, done, count, threads);
+    if (done) pace.tell(tg_seconds() - begun, worked, done, count, threads);
 }

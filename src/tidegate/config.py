@@ -7,7 +7,7 @@ open choice and training from it again gives the same weights.
 import json
 import tomllib
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, PositiveInt, ValidationError, field_validator, model_validator
 
@@ -86,23 +86,30 @@ class LSTMSettings(CommonNetworkSettings):
     name: Literal["lstm"] = "lstm"
 
 
-class AttentionCNNLSTMSettings(CommonNetworkSettings):
-    """Li, Ning and Guo 2019: attention CNN over overlapping subsequences, LSTM over those, last hidden state to the output."""
+class SubsequenceSettings(Settings):
+    """The attention CNN unit, for any task; what is None follows from the lengths of the sequences."""
 
-    name: Literal["attention-cnn-lstm"] = "attention-cnn-lstm"
     subsequence: PositiveInt | None = None
-    """Length s of a subsequence, in steps; None: from season and lookback."""
+    """Length s of a subsequence, in steps."""
     overlap: Annotated[int, Field(ge=0)] | None = None
     """Steps rc that neighbouring subsequences share; None: half of s."""
     filters: PositiveInt = 32
     kernel: PositiveInt | None = None
+    """Steps; None: a quarter of s."""
     attention: Literal["softmax", "sigmoid", "none"] = "softmax"
 
     @model_validator(mode="after")
-    def _overlap_is_shorter(self) -> "AttentionCNNLSTMSettings":
+    def _overlap_is_shorter(self) -> Self:
         if self.subsequence is not None and self.overlap is not None and self.overlap >= self.subsequence:
             raise ValueError(f"overlap {self.overlap} must be shorter than subsequence {self.subsequence}")
         return self
+
+
+class AttentionCNNLSTMSettings(SubsequenceSettings, CommonNetworkSettings):
+    """Li, Ning and Guo 2019: attention CNN over overlapping subsequences, LSTM over those, last hidden state to the output. Subsequences
+    are by default such that about 30 of them, lined up with the season, make the lookback."""
+
+    name: Literal["attention-cnn-lstm"] = "attention-cnn-lstm"
 
 
 NetworkSettings = Annotated[LSTMSettings | AttentionCNNLSTMSettings, Field(discriminator="name")]

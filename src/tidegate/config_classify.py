@@ -4,20 +4,15 @@ from typing import Annotated, Literal
 
 from pydantic import Field, PositiveInt
 
-from tidegate.config import Fraction, LoopSettings, Positive, Settings
+from tidegate.config import Fraction, LoopSettings, Positive, Settings, SubsequenceSettings
 
 Pooling = Literal["last", "mean", "max", "attention"]
 Init = Literal["keras", "chrono", "torch"]
 
 
 class ClassDataSettings(Settings):
-    """What the columns mean, and which sequences training does not see."""
+    """Which sequences training does not see, and how the others are prepared."""
 
-    label: str | None = None
-    id: str | None = None
-    time: str | None = None
-    channels: tuple[str, ...] | None = None
-    """None: all columns of numbers that are none of the above."""
     validation: Fraction = 0.2
     """Of each class the share that is held aside, to tell when to stop and how sure the network may be."""
     test: Fraction = 0.2
@@ -70,18 +65,11 @@ class ConvLSTMClassifierSettings(ClassifierSettings):
     """Steps that become one before the LSTM; None: such that at most 128 are left."""
 
 
-class AttentionCNNLSTMClassifierSettings(ClassifierSettings):
-    """Li, Ning and Guo 2019: attention CNN over overlapping subsequences, LSTM over those, last hidden state to the output."""
+class AttentionCNNLSTMClassifierSettings(SubsequenceSettings, ClassifierSettings):
+    """Li, Ning and Guo 2019: attention CNN over overlapping subsequences, LSTM over those, last hidden state to the output. Subsequences
+    are by default such that about 30 of them, overlapping by half, make the longest sequence, but of at least 4 steps."""
 
     name: Literal["attention-cnn-lstm"] = "attention-cnn-lstm"
-    subsequence: PositiveInt | None = None
-    """Steps; None: such that about 30 of them, overlapping by half, make the longest sequence, but at least 4."""
-    overlap: Annotated[int, Field(ge=0)] | None = None
-    """Steps that neighbouring subsequences share; None: half of one."""
-    filters: PositiveInt = 32
-    kernel: PositiveInt | None = None
-    """Steps; None: a quarter of a subsequence."""
-    attention: Literal["softmax", "sigmoid", "none"] = "softmax"
 
 
 ClassNetworkSettings = Annotated[

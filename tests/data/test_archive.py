@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tidegate.data import archive
+from tidegate.data import archive_text
 from tidegate.data.archive import read_archive
 from tidegate.data.labelled import LabelledSequences
 from tidegate.errors import DataError
@@ -287,7 +287,7 @@ def test_files_that_are_not_there_or_not_of_the_archive(tmp_path: Path) -> None:
 def test_small_blocks_read_the_same(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     texts = {"a.ts": TS, "b.arff": ARFF, "c.arff": FLAT}
     whole = {name: write(tmp_path, name, text) for name, text in texts.items()}
-    monkeypatch.setattr(archive, "_BLOCK", 6)
+    monkeypatch.setattr(archive_text, "BLOCK", 6)
     assert all(same(write(tmp_path, name, text), whole[name]) for name, text in texts.items())
     with pytest.raises(DataError, match="a.ts, line 13: 'x' is no number"):
         write(tmp_path, "a.ts", TS.replace("7,?", "7,x"))

@@ -180,3 +180,14 @@ def test_bad_names() -> None:
         from_arrays(np.zeros((2, 2)), ids=["a"])
     with pytest.raises(DataError, match="3 channels for 2"):
         from_arrays(np.zeros((2, 2, 2)), channels=["a", "b", "c"])
+
+
+def test_some_of_the_sequences_are_taken_as_they_are() -> None:
+    data = from_arrays([np.arange(n)[:, None] + [100.0 * n, 0.0] for n in (3, 1, 4)], ["a", None, "b"], ids=["x", "y", "z"])
+    numbers = np.array([2, 0, 2])
+    part = data.take(numbers)
+    assert part.sequences.ids == ("z", "x", "z") and part.sequences.lengths.tolist() == [4, 3, 4]
+    assert part.labels.tolist() == [1, 0, 1] and part.classes == data.classes
+    np.testing.assert_array_equal(part.sequences.values[4:7], data.sequences.values[:3])
+    np.testing.assert_array_equal(part.sequences.values[:4], data.sequences.values[4:])
+    assert len(data.take(numbers[:0])) == 0

@@ -146,7 +146,7 @@ def test_a_label_that_changes_in_rows_out_of_order() -> None:
 def test_columns_with_two_roles_and_formats_without_columns(tmp_path: Path) -> None:
     with pytest.raises(SettingsError, match="Column 'x' is given as --time and as --channels"):
         read_labelled(LONG, time="x", channels=["x"])
-    with pytest.raises(SettingsError, match="Column 'x' is given as --channels and as --channels"):
+    with pytest.raises(SettingsError, match="Column 'x' is given twice in --channels"):
         read_labelled(LONG, channels=["x", "x"])
     (tmp_path / "a.tsv").write_text("1\t2\t3\n2\t3\t4\n")
     with pytest.raises(SettingsError, match=r"--label y: a.tsv is a file of the UCR/UEA archive, which names no columns. Leave it out"):

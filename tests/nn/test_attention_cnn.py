@@ -7,7 +7,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tidegate.nn.attention_cnn import AttentionCNN, first_stride, subsequence_spans
+from tidegate.nn.attention_cnn import AttentionCNN, Slide, first_stride, subsequence_spans
 
 
 @st.composite
@@ -20,6 +20,20 @@ def units(draw: st.DrawFn) -> tuple[AttentionCNN, int, int]:
     kind: Any = draw(st.sampled_from(["softmax", "sigmoid", "none"]))
     unit = AttentionCNN(inputs, draw(st.integers(1, 6)), draw(st.integers(1, 6)), length, overlap, kernel, kind)
     return unit, inputs, length + draw(st.integers(0, 40))
+
+
+@given(st.integers(1, 3), st.integers(1, 4), st.integers(1, 5), st.integers(1, 6), st.integers(0, 20), st.booleans())
+def test_slide_is_a_convolution(inputs: int, features: int, kernel: int, stride: int, more: int, strided: bool) -> None:
+    torch.manual_seed(0)
+    slide = Slide(inputs, features, kernel, stride).double()
+    x = torch.randn(2, kernel + more + 3, inputs, dtype=torch.double)[:, 3 if strided else 0 :].requires_grad_()
+    expected = torch.nn.functional.conv1d(x.transpose(1, 2), slide.weight, slide.bias, stride).transpose(1, 2)
+    found = slide(x)
+    torch.testing.assert_close(found, expected)
+    weighing, sources = torch.randn_like(found), [x, slide.weight, slide.bias]
+    both = [torch.autograd.grad((y * weighing).sum(), sources) for y in (found, expected)]
+    for own, other in zip(*both, strict=True):
+        torch.testing.assert_close(own, other)
 
 
 @settings(max_examples=60, deadline=None)

@@ -10,7 +10,7 @@ from tidegate.config_classify import ClassConfig, LSTMClassifierSettings
 from tidegate.data.labelled import LabelledSequences, from_arrays
 from tidegate.errors import DataError
 from tidegate.nn.classifier import ClassifierShape, SequenceClassifier, build_classifier
-from tidegate.tasks.class_material import ClassMaterial, gather_labelled, take
+from tidegate.tasks.class_material import ClassMaterial, gather_labelled
 from tidegate.tasks.class_model import class_weights, default_batch_size, fit_classes, logits_of
 from tidegate.train.loop import Checkpoint
 
@@ -56,7 +56,7 @@ def test_the_parts_are_apart_and_the_scale_is_that_of_training() -> None:
     parts = [set(material.train), set(material.validation)]
     held = set(range(50)) - parts[0] - parts[1]
     assert not parts[0] & parts[1] and len(held) == len(material.test) and len(parts[1]) and held
-    values = take(material.data, material.train).sequences.values
+    values = material.data.take(material.train).sequences.values
     np.testing.assert_allclose(values.mean(0), 0.0, atol=1e-2)
     np.testing.assert_allclose(values.std(0), 1.0, atol=1e-2)
 
@@ -109,13 +109,13 @@ def test_other_channels_are_refused() -> None:
 
 
 def test_one_sequence_of_a_class_is_trained_on() -> None:
-    data = take(waves(40, 0, classes=3), np.array([0, 1, 3, 4, 6, 7, 9, 10, 12, 13, 15, 16, 18, 19, 2]))
+    data = waves(40, 0, classes=3).take(np.array([0, 1, 3, 4, 6, 7, 9, 10, 12, 13, 15, 16, 18, 19, 2]))
     material = gather_labelled(data, config_of(), waves(9, 1, classes=3))
     assert 14 in material.train
 
 
 def test_classes_of_very_different_size_are_said() -> None:
-    data = take(waves(60, 0), np.concatenate([np.arange(0, 60, 2), [1, 3, 5]]))
+    data = waves(60, 0).take(np.concatenate([np.arange(0, 60, 2), [1, 3, 5]]))
     assert any("balanced_accuracy" in note for note in gather_labelled(data, config_of(), waves(9, 1)).notes)
 
 
@@ -126,7 +126,7 @@ def test_balanced_weights_make_classes_count_the_same() -> None:
 
 
 def test_a_rare_class_is_found_where_classes_weigh_the_same() -> None:
-    data = take(waves(200, 0), np.concatenate([np.arange(0, 200, 2), np.arange(1, 17, 2)]))
+    data = waves(200, 0).take(np.concatenate([np.arange(0, 200, 2), np.arange(1, 17, 2)]))
     found = {}
     for kind in ("none", "balanced"):
         material = gather_labelled(data, config_of(class_weights=kind, label_smoothing=0.1, max_epochs=3), waves(100, 1))

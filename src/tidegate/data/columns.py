@@ -1,5 +1,7 @@
 """Which column plays which role: from the settings, or by the usual names."""
 
+from collections.abc import Mapping
+from collections.abc import Sequence as Listed
 from dataclasses import dataclass
 
 import polars as pl
@@ -45,8 +47,8 @@ def find_columns(table: Table, settings: DataSettings, like: Sequences | None = 
     notes: list[str] = []
     wide = settings.layout == "wide"
     declared = [*(settings.target or ()), *settings.past, *settings.future, *settings.static]
-    time = _default(table, settings.time, TIME_NAMES, declared)
-    series_id = None if wide else _default(table, settings.id, ID_NAMES, [*declared, time or ""])
+    time = usual_column(table, settings.time, TIME_NAMES, declared)
+    series_id = None if wide else usual_column(table, settings.id, ID_NAMES, [*declared, time or ""])
     targets = settings.target or (() if wide else _default_target(table, like))
     if wide and not targets:
         used = {time, *settings.past, *settings.future}
@@ -60,19 +62,19 @@ def find_columns(table: Table, settings: DataSettings, like: Sequences | None = 
     used_names = set(columns.all)
     ignored = [name for name in table.columns if name not in used_names]
     if ignored:
-        shown = ", ".join(ignored[:12]) + (f" and {len(ignored) - 12} more" if len(ignored) > 12 else "")
-        notes.append(f"undeclared columns are ignored: {shown}")
+        notes.append(f"undeclared columns are ignored: {some_names(ignored)}")
     return columns, notes
 
 
-def _default(table: Table, given: str | None, names: tuple[str, ...], taken: list[str]) -> str | None:
+def usual_column(table: Table, given: str | None, names: tuple[str, ...], taken: Listed[str]) -> str | None:
+    """The column that was given; else the first of the usual names that the table has and that plays no other role."""
     return given or next((name for name in names if name in table.schema and name not in taken), None)
 
 
 def _default_target(table: Table, like: Sequences | None) -> tuple[str, ...]:
     if like is not None:
         return like.targets
-    name = _default(table, None, TARGET_NAMES, [])
+    name = usual_column(table, None, TARGET_NAMES, [])
     if name is None:
         numbers = [name for name, dtype in table.schema.items() if dtype.is_numeric()]
         shown = ", ".join(numbers[:12]) or "none"
@@ -85,6 +87,22 @@ def _check(table: Table, columns: Columns, settings: DataSettings) -> None:
         raise SettingsError("Layout wide has a column per series, so neither --id nor --static; use the long layout for those.")
     roles = {"--id": [columns.id], "--time": [columns.time], "--target": columns.targets}
     roles |= {"--past": columns.past, "--future": columns.future, "--static": columns.static}
+    check_roles(table, roles)
+    if not columns.targets:
+        raise DataError(f"{table.source} has no column of numbers beside the time; expected a column per series.")
+    for name in columns.targets:
+        _check_type(table, name, "numbers")
+    for name in columns.past + columns.future + columns.static:
+        _check_type(table, name, "numbers, text or truth values")
+
+
+def some_names(names: Listed[str]) -> str:
+    """A dozen of them, and how many there are beside those."""
+    return ", ".join(names[:12]) + (f" and {len(names) - 12} more" if len(names) > 12 else "")
+
+
+def check_roles(table: Table, roles: Mapping[str, Listed[str | None]]) -> None:
+    """Raise DataError for a column that is not there, SettingsError for one with two roles; roles by their option, None: not given."""
     seen: dict[str, str] = {}
     for role, names in roles.items():
         for name in names:
@@ -96,12 +114,6 @@ def _check(table: Table, columns: Columns, settings: DataSettings) -> None:
             if name in seen:
                 raise SettingsError(f"Column '{name}' is given as {seen[name]} and as {role}; expected one role.")
             seen[name] = role
-    if not columns.targets:
-        raise DataError(f"{table.source} has no column of numbers beside the time; expected a column per series.")
-    for name in columns.targets:
-        _check_type(table, name, "numbers")
-    for name in columns.past + columns.future + columns.static:
-        _check_type(table, name, "numbers, text or truth values")
 
 
 def _check_type(table: Table, name: str, expected: str) -> None:

@@ -46,6 +46,22 @@ class LabelledSequences:
             return f"{self.source}, line {self.lines[number]}"
         return f"{self.source}, sequence '{self.sequences.ids[number]}'"
 
+    def take(self, numbers: np.ndarray) -> "LabelledSequences":
+        """Only the sequences with these numbers, in their order."""
+        sequences = self.sequences
+        begins, lengths = sequences.offsets[numbers], sequences.lengths[numbers]
+        offsets = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64)
+        part = replace(
+            sequences,
+            values=sequences.values[np.repeat(begins - offsets[:-1], lengths) + np.arange(offsets[-1])],
+            offsets=offsets,
+            ids=tuple(sequences.ids[number] for number in numbers),
+            starts=sequences.starts[numbers],
+            static=sequences.static[numbers],
+            ends=offsets[1:].copy(),
+        )
+        return replace(self, sequences=part, labels=self.labels[numbers], lines=None if self.lines is None else self.lines[numbers])
+
     def with_classes(self, classes: Listed[str]) -> "LabelledSequences":
         """The same with labels as numbers in another data set's classes; -1 for a class that is none of them (`unknown_classes`)."""
         numbers = {name: number for number, name in enumerate(classes)}

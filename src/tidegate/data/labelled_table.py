@@ -10,7 +10,7 @@ import polars as pl
 
 from tidegate.data.archive import is_archive, read_archive
 from tidegate.data.channels import Reader
-from tidegate.data.columns import ID_NAMES, TIME_NAMES
+from tidegate.data.columns import ID_NAMES, TIME_NAMES, check_roles, some_names, usual_column
 from tidegate.data.labelled import LabelledSequences, label_rows, label_text
 from tidegate.data.read import read_table
 from tidegate.data.scan import Keys, encode_runs
@@ -119,12 +119,12 @@ def _find_columns(
     table: Table, label: str | None, id: str | None, time: str | None, channels: Listed[str] | None
 ) -> tuple[_Columns, list[str]]:
     taken = [name for name in (label, id, time, *(channels or ())) if name]
-    id = id or _default(table, _IDS, taken)
+    id = usual_column(table, id, _IDS, taken)
     if id is None:
-        cure = f"Say with --id which column tells sequences apart; columns: {_some(table.columns)}."
+        cure = f"Say with --id which column tells sequences apart; columns: {some_names(table.columns)}."
         raise DataError(f"{table.source} has no column {_or(_IDS)}. {cure}")
-    label = label or _default(table, _LABELS, [*taken, id])
-    time = time or _default(table, _TIMES, [*taken, id])
+    label = usual_column(table, label, _LABELS, [*taken, id])
+    time = usual_column(table, time, _TIMES, [*taken, id])
     if channels is None:
         channels = [name for name, dtype in table.schema.items() if dtype.is_numeric() and name not in (id, label, time)]
     columns = _Columns(id, label, time, tuple(channels))
@@ -136,33 +136,17 @@ def _find_columns(
         notes.append("no time column: rows of a sequence are in the order of the table")
     ignored = [name for name in table.columns if name not in columns.all]
     if ignored:
-        notes.append(f"undeclared columns are ignored: {_some(ignored)}")
+        notes.append(f"undeclared columns are ignored: {some_names(ignored)}")
     return columns, notes
-
-
-def _default(table: Table, names: tuple[str, ...], taken: list[str]) -> str | None:
-    return next((name for name in names if name in table.schema and name not in taken), None)
 
 
 def _or(names: tuple[str, ...]) -> str:
     return f"{', '.join(repr(name) for name in names[:-1])} or {names[-1]!r}"
 
 
-def _some(names: Listed[str]) -> str:
-    return ", ".join(names[:12]) + (f" and {len(names) - 12} more" if len(names) > 12 else "")
-
-
 def _check_columns(table: Table, columns: _Columns) -> None:
     roles = {"--id": [columns.id], "--label": [columns.label], "--time": [columns.time], "--channels": columns.channels}
-    seen: dict[str, str] = {}
-    for role, names in roles.items():
-        for name in names:
-            if name is None:
-                continue
-            table.require(name, role)
-            if name in seen:
-                raise SettingsError(f"Column '{name}' is given as {seen[name]} and as {role}; expected one role, once.")
-            seen[name] = role
+    check_roles(table, roles)
     if not columns.channels:
         raise DataError(f"{table.source} has no column of numbers beside id, label and time; expected a channel or more.")
     for name in columns.channels:
@@ -260,7 +244,7 @@ def _is_table(file: Path) -> bool:
 
 def _read_folder(path: Path, folders: dict[str, list[Path]], time: str | None, channels: Listed[str] | None) -> LabelledSequences:
     tables = [_read_file(file, name) for name, files in folders.items() for file in files]
-    times = [time or _default(table, _TIMES, list(channels or ())) for table in tables]
+    times = [usual_column(table, time, _TIMES, list(channels or ())) for table in tables]
     names = _folder_channels(tables, times, channels)
     parts, odd = [], []
     for table, used in zip(tables, times, strict=True):
@@ -275,7 +259,7 @@ def _read_folder(path: Path, folders: dict[str, list[Path]], time: str | None, c
     notes = [f"a folder a class: {len(folders)} classes, {len(tables):,} files"]
     ignored = list(dict.fromkeys(name for table in tables for name in table.columns if name not in (*names, *times)))
     if ignored:
-        notes.append(f"undeclared columns are ignored: {_some(ignored)}")
+        notes.append(f"undeclared columns are ignored: {some_names(ignored)}")
     if len(odd) > _SHOWN:
         odd = [*odd[:_SHOWN], f"and {len(odd) - _SHOWN:,} more files of this kind"]
     return label_rows(

@@ -2,6 +2,8 @@
 
 import json
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from difflib import get_close_matches
 from pathlib import Path
@@ -36,8 +38,7 @@ def read_table(source: str | Path | Any, layout: str = "long") -> Table:
 
 
 def _read_path(path: Path, layout: str) -> Table:
-    try:
-        path = path.expanduser()
+    with reading(path) as path:
         if path.is_dir():
             return _read_directory(path)
         with path.open("rb", buffering=0) as file:
@@ -50,6 +51,14 @@ def _read_path(path: Path, layout: str) -> Table:
             # a pipe can be read once, so all of it is taken into memory, and it is nowhere to be found again
             data = magic + file.readall()
             return _read_parquet(data, path, None) if data[:4] == b"PAR1" else _read_text_file(data, path, None, layout)
+
+
+@contextmanager
+def reading(path: Path) -> Iterator[Path]:
+    """The path with ~ expanded. Whatever keeps it from being read becomes a DataError with its cure."""
+    try:
+        path = path.expanduser()
+        yield path
     except FileNotFoundError:
         raise DataError(f"No such file: {path}.{_near(path)}") from None
     except NotADirectoryError:

@@ -8,7 +8,6 @@ from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
-from torch.func import functional_call
 from torch.nn import functional
 
 from tidegate.config_classify import (
@@ -20,9 +19,8 @@ from tidegate.config_classify import (
 )
 from tidegate.nn.attention_cnn import AttentionCNN
 from tidegate.nn.covariates import CovariateUnit
-from tidegate.nn.init import initialise_lstm
 from tidegate.nn.lstm import LSTM
-from tidegate.nn.lstm_unit import locked_dropout
+from tidegate.nn.lstm_unit import LSTMUnit
 from tidegate.nn.multi_scale import MultiScaleStem, kernel_lengths
 from tidegate.nn.reference import State
 
@@ -52,45 +50,25 @@ class Classification(NamedTuple):
     weights_BT: Tensor | None = None
 
 
-class LSTMStack(nn.Module):
-    """LSTM layers in one or both directions over sequences of different lengths, [B, T, I] -> [B, T, D*H], zero at padding."""
-
-    def __init__(self, inputs: int, settings: ClassifierSettings, bidirectional: bool, steps: int) -> None:
-        super().__init__()
-        self.settings, self.features = settings, settings.hidden * (1 + bidirectional)
-        widths = [inputs] + [self.features] * (settings.layers - 1)
-        self.layers = nn.ModuleList(LSTM(width, settings.hidden, batch_first=True, bidirectional=bidirectional) for width in widths)
-        for layer in self.layers:
-            assert isinstance(layer, LSTM)
-            if settings.init != "torch":
-                initialise_lstm(layer)
-            if settings.init == "chrono":
-                _chrono(layer, steps)
-
-    def forward(self, x_BTI: Tensor, lengths_B: Tensor | None, states: list[State] | None = None) -> tuple[Tensor, list[State]]:
-        """All hidden states of the top layer and the last states of each layer, [D, B, H] each; `states` as an earlier call returned them.
-        No lengths: all are T."""
-        last = []
-        for number, layer in enumerate(self.layers):
-            rate = self.settings.layer_dropout if number else self.settings.input_dropout
-            if self.training and rate:
-                x_BTI = locked_dropout(x_BTI, rate)
-            given = (x_BTI, states[number] if states else None, lengths_B)
-            dropped = self._dropped(layer)
-            x_BTI, state = functional_call(layer, dropped, given) if dropped else layer(*given)
-            last.append(state)
-        return x_BTI, last
-
-    def _dropped(self, layer: nn.Module) -> dict[str, Tensor]:
-        """The recurrent weights as this batch sees them; none where they are as they are."""
-        if not (self.training and (self.settings.recurrent_dropout or self.settings.weight_drop)):
-            return {}
-        dropped = {}
-        for name, weight in layer.named_parameters():
-            if name.startswith("weight_hh"):
-                columns = functional.dropout(torch.ones_like(weight[:1]), self.settings.recurrent_dropout)
-                dropped[name] = functional.dropout(weight, self.settings.weight_drop) * columns
-        return dropped
+def _lstm_unit(inputs: int, settings: ClassifierSettings, bidirectional: bool, steps: int) -> LSTMUnit:
+    """Layers with the initial weights that the settings name; `steps` of the longest sequence."""
+    unit = LSTMUnit(
+        inputs,
+        settings.hidden,
+        settings.layers,
+        settings.input_dropout,
+        settings.layer_dropout,
+        settings.recurrent_dropout,
+        settings.weight_drop,
+        bidirectional,
+    )
+    for layer in unit.layers:
+        assert isinstance(layer, LSTM)
+        if settings.init == "torch":
+            layer.reset_parameters()
+        elif settings.init == "chrono":
+            _chrono(layer, steps)
+    return unit
 
 
 def _chrono(lstm: nn.LSTM, steps: int) -> None:
@@ -198,13 +176,13 @@ class LSTMClassifier(SequenceClassifier):
 
     def __init__(self, shape: ClassifierShape, settings: LSTMClassifierSettings) -> None:
         super().__init__(shape, settings)
-        self.lstm = LSTMStack(self.values.features, settings, settings.bidirectional, shape.steps)
+        self.lstm = _lstm_unit(self.values.features, settings, settings.bidirectional, shape.steps)
         self.pooling = TimePooling(settings.pooling, self.lstm.features)
         self.output = _linear_output(self.lstm.features, shape, settings)
 
     def encode(self, batch: Batch) -> tuple[Tensor, Tensor | None]:
         """See SequenceClassifier."""
-        y_BTF, states = self.lstm(batch.x_BTI, batch.lengths_B)
+        y_BTF, states = self.lstm(batch.x_BTI, None, batch.lengths_B)
         return self.pooling(y_BTF, last_hidden(states), batch.inside_BT)
 
     def step(self, x_BC: Tensor, state: ClassifierState | None = None) -> tuple[Tensor, ClassifierState]:
@@ -212,7 +190,7 @@ class LSTMClassifier(SequenceClassifier):
         Raises ValueError for a network of two directions."""
         if self.lstm.features != self.settings.hidden:
             raise ValueError("a network of two directions reads each sequence from its end; build it with bidirectional=False")
-        y_B1F, lstm = self.lstm(self.values(x_BC)[:, None], None, state.lstm if state else None)
+        y_B1F, lstm = self.lstm(self.values(x_BC)[:, None], state.lstm if state else None)
         pooled_BF, gathered = self.pooling.step(y_B1F[:, 0], state.pooled if state else ())
         return self._classify(pooled_BF), ClassifierState(lstm, gathered)
 
@@ -230,7 +208,7 @@ class ConvLSTMClassifier(SequenceClassifier):
         features = self.stem.features
         self.lstm, self.pooling = None, None
         if settings.recurrent:
-            self.lstm = LSTMStack(self.stem.features, settings, settings.bidirectional, -(-shape.steps // self.pool))
+            self.lstm = _lstm_unit(self.stem.features, settings, settings.bidirectional, -(-shape.steps // self.pool))
             self.pooling = TimePooling(settings.pooling, self.lstm.features)
             features += self.lstm.features
         self.output = _linear_output(features, shape, settings)
@@ -245,7 +223,7 @@ class ConvLSTMClassifier(SequenceClassifier):
         # The stem's features are never below zero, so padding, which is zero, never is the maximum.
         y_BTF = functional.max_pool1d(y_BFT, self.pool, ceil_mode=True).transpose(1, 2)
         lengths_B = None if batch.lengths_B is None else (batch.lengths_B + self.pool - 1) // self.pool
-        y_BTF, states = self.lstm(y_BTF, lengths_B)
+        y_BTF, states = self.lstm(y_BTF, None, lengths_B)
         pooled_BF, weights_BT = self.pooling(y_BTF, last_hidden(states), batch.inside_BT[:, :: self.pool])
         return torch.cat([pooled_BF, mean_BF], 1), weights_BT
 
@@ -269,7 +247,7 @@ class AttentionCNNLSTMClassifier(SequenceClassifier):
             raise ValueError(f"overlap {overlap} and kernel {kernel}; expected less than, and at most, the {length} steps of a subsequence")
         super().__init__(shape, settings.model_copy(update={"subsequence": length, "overlap": overlap, "kernel": kernel}))
         self.cnn = AttentionCNN(self.values.features, settings.filters, settings.hidden, length, overlap, kernel, settings.attention)
-        self.lstm = LSTMStack(settings.hidden, settings, False, (shape.steps - length) // self.cnn.step + 1)
+        self.lstm = _lstm_unit(settings.hidden, settings, False, (shape.steps - length) // self.cnn.step + 1)
         self.output = _linear_output(settings.hidden, shape, settings)
 
     def encode(self, batch: Batch) -> tuple[Tensor, Tensor | None]:
@@ -280,14 +258,14 @@ class AttentionCNNLSTMClassifier(SequenceClassifier):
         x_BTI = functional.pad(x_BTI, (0, 0, max(0, self.cnn.length - x_BTI.shape[1]), 0))
         features_BSF, weights_BS = self.cnn(x_BTI)
         if lengths_B is None:
-            return last_hidden(self.lstm(features_BSF, None)[1]), weights_BS
+            return last_hidden(self.lstm(features_BSF)[1]), weights_BS
         counts_B = ((lengths_B - self.cnn.length) // self.cnn.step + 1).clamp(min=1)
         places = weights_BS.shape[1]
         weights_BS = weights_BS * (torch.arange(places, 0, -1, device=weights_BS.device) <= counts_B[:, None])
         if self.cnn.attention == "softmax":
             share_B1 = counts_B[:, None] / weights_BS.sum(1, keepdim=True)
             features_BSF, weights_BS = features_BSF * share_B1[..., None], weights_BS * share_B1
-        _, states = self.lstm(shifted(features_BSF, counts_B - places), counts_B)
+        _, states = self.lstm(shifted(features_BSF, counts_B - places), None, counts_B)
         return last_hidden(states), weights_BS
 
 

@@ -17,7 +17,7 @@ def locked_dropout(x_BTI: Tensor, rate: float) -> Tensor:
 
 
 class LSTMUnit(nn.Module):
-    """Stacked LSTM layers, [B, T, I] -> [B, T, H].
+    """Stacked LSTM layers in one or both directions (D), [B, T, I] -> [B, T, D*H].
 
     input_dropout, layer_dropout   one mask over time, on the inputs and between layers
     recurrent_dropout              on the hidden state that goes to the next step, one mask over time. The mask is shared by the sequences
@@ -34,30 +34,41 @@ class LSTMUnit(nn.Module):
         layer_dropout: float = 0.0,
         recurrent_dropout: float = 0.0,
         weight_drop: float = 0.0,
+        bidirectional: bool = False,
     ) -> None:
         super().__init__()
-        self.layers = nn.ModuleList(LSTM(hidden if layer else inputs, hidden, batch_first=True) for layer in range(layers))
+        self.features = hidden * (1 + bidirectional)
+        widths = [inputs] + [self.features] * (layers - 1)
+        self.layers = nn.ModuleList(LSTM(width, hidden, batch_first=True, bidirectional=bidirectional) for width in widths)
         self.input_dropout, self.layer_dropout = input_dropout, layer_dropout
         self.recurrent_dropout, self.weight_drop = recurrent_dropout, weight_drop
         for layer in self.layers:
             assert isinstance(layer, LSTM)
             initialise_lstm(layer)
 
-    def forward(self, x_BTI: Tensor, state: list[State] | None = None) -> tuple[Tensor, list[State]]:
-        """All hidden states of the top layer and the last state of each layer; `state` as an earlier call returned it."""
+    def forward(self, x_BTI: Tensor, state: list[State] | None = None, lengths_B: Tensor | None = None) -> tuple[Tensor, list[State]]:
+        """All hidden states of the top layer and the last states of each layer, [D, B, H] each; `state` as an earlier call returned it.
+
+        lengths_B  steps of each sequence, behind which outputs are zero; None: all T.
+        """
         last = []
         for number, layer in enumerate(self.layers):
             rate = self.layer_dropout if number else self.input_dropout
             if self.training and rate:
                 x_BTI = locked_dropout(x_BTI, rate)
-            x_BTI, (h_1BH, c_1BH) = self._run(layer, x_BTI, state[number] if state else None)
-            last.append((h_1BH[0], c_1BH[0]))
+            given = (x_BTI, state[number] if state else None, lengths_B)
+            dropped = self._dropped(layer)
+            x_BTI, states = functional_call(layer, dropped, given) if dropped else layer(*given)
+            last.append(states)
         return x_BTI, last
 
-    def _run(self, layer: nn.Module, x_BTI: Tensor, state: State | None) -> tuple[Tensor, State]:
-        given = None if state is None else (state[0][None], state[1][None])
+    def _dropped(self, layer: nn.Module) -> dict[str, Tensor]:
+        """The recurrent weights as this batch sees them; none where they are as they are."""
         if not (self.training and (self.recurrent_dropout or self.weight_drop)):
-            return layer(x_BTI, given)
-        weight = functional.dropout(layer.get_parameter("weight_hh_l0"), self.weight_drop)
-        weight = weight * functional.dropout(torch.ones_like(weight[:1]), self.recurrent_dropout)
-        return functional_call(layer, {"weight_hh_l0": weight}, (x_BTI, given))
+            return {}
+        dropped = {}
+        for name, weight in layer.named_parameters():
+            if name.startswith("weight_hh"):
+                weight = functional.dropout(weight, self.weight_drop)
+                dropped[name] = weight * functional.dropout(torch.ones_like(weight[:1]), self.recurrent_dropout)
+        return dropped

@@ -8,7 +8,6 @@ from tidegate.config_classify import ClassConfig
 from tidegate.data.labelled import LabelledSequences
 from tidegate.data.scale import Scaler, fit_scaler
 from tidegate.data.sequence_batches import hold_aside
-from tidegate.data.sequences import Sequences
 from tidegate.errors import DataError
 
 
@@ -47,7 +46,7 @@ def gather_labelled(data: LabelledSequences, config: ClassConfig, test: Labelled
     notes = list(data.notes)
     if test is None:
         rest, tested = hold_aside(data.labels, config.data.test, random)
-        test = take(data, tested)
+        test = data.take(tested)
     else:
         notes += check_like(test, [channel.name for channel in data.sequences.channels], data.classes)
         test, rest = test.with_classes(data.classes), np.arange(len(data))
@@ -56,7 +55,7 @@ def gather_labelled(data: LabelledSequences, config: ClassConfig, test: Labelled
     train, validation = hold_aside(labels, config.data.validation, random)
     if not len(validation):
         notes.append("no class has a sequence to hold aside: training goes on to its last epoch")
-    fitted = take(data, train).sequences
+    fitted = data.take(train).sequences
     scaler = fit_scaler(fitted, fitted.ends, config.data.scaling, "global")
     return ClassMaterial(config, scaled(data, scaler), train, validation, scaled(test, scaler), scaler, notes + imbalance(data, train))
 
@@ -72,26 +71,6 @@ def check_like(data: LabelledSequences, channels: list[str], classes: tuple[str,
     count = int(np.isin(data.labels, [data.classes.index(name) for name in unknown]).sum())
     named = ", ".join(f"'{name}'" for name in unknown[:5]) + (", ..." if len(unknown) > 5 else "")
     return [f"{count:,} sequences of {data.source} are of a class that training never saw ({named}): each counts as wrong"]
-
-
-def take(data: LabelledSequences, numbers: np.ndarray) -> LabelledSequences:
-    """Only the sequences with these numbers."""
-    sequences = data.sequences
-    begins, lengths = sequences.offsets[numbers], sequences.lengths[numbers]
-    offsets = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64)
-    rows = np.repeat(begins - offsets[:-1], lengths) + np.arange(offsets[-1])
-    part = Sequences(
-        sequences.values[rows],
-        offsets,
-        tuple(sequences.ids[number] for number in numbers),
-        sequences.channels,
-        sequences.frequency,
-        sequences.starts[numbers],
-        sequences.static[numbers],
-        sequences.static_channels,
-        offsets[1:].copy(),
-    )
-    return replace(data, sequences=part, labels=data.labels[numbers], lines=None if data.lines is None else data.lines[numbers])
 
 
 def scaled(data: LabelledSequences, scaler: Scaler) -> LabelledSequences:

@@ -46,35 +46,25 @@ class ClassModel:
         return apply_temperature(logits_of(self.network, data.sequences, np.arange(len(data)), len(self.classes)), self.temperature)
 
 
-class EpochOfSequences:
+class SequenceBatches:
+    """Batches of the sequences with these numbers, cut when they are asked for."""
+
+    def __init__(self, sequences: Sequences, numbers: list[np.ndarray]) -> None:
+        self._sequences, self._numbers = sequences, numbers
+        self.windows = sum(map(len, numbers))
+
+    def __len__(self) -> int:
+        return len(self._numbers)
+
+    def __getitem__(self, number: int) -> SequenceBatch:
+        return cut_batch(self._sequences, self._numbers[number])
+
+
+def epoch_batches(material: ClassMaterial, size: int, epoch: int) -> SequenceBatches:
     """The training batches of one epoch: which sequences, in which order, follows from seed and epoch alone."""
-
-    def __init__(self, material: ClassMaterial, size: int, epoch: int) -> None:
-        random = np.random.default_rng((material.config.training.seed, epoch))
-        self._sequences = material.data.sequences
-        self._batches = batches_at_random(material.train, self._sequences.lengths, size, random)
-        self.windows = len(material.train)
-
-    def __len__(self) -> int:
-        return len(self._batches)
-
-    def __getitem__(self, number: int) -> SequenceBatch:
-        return cut_batch(self._sequences, self._batches[number])
-
-
-class HeldAside:
-    """The sequences that tell when to stop, in batches."""
-
-    def __init__(self, material: ClassMaterial, size: int) -> None:
-        self._sequences = material.data.sequences
-        self._batches = batches_in_order(material.validation, self._sequences.lengths, size)
-        self.windows = len(material.validation)
-
-    def __len__(self) -> int:
-        return len(self._batches)
-
-    def __getitem__(self, number: int) -> SequenceBatch:
-        return cut_batch(self._sequences, self._batches[number])
+    sequences = material.data.sequences
+    random = np.random.default_rng((material.config.training.seed, epoch))
+    return SequenceBatches(sequences, batches_at_random(material.train, sequences.lengths, size, random))
 
 
 @dataclass(frozen=True)
@@ -98,15 +88,14 @@ def fit_classes(
     config = material.config
     settings = config.training
     size = settings.batch_size or default_batch_size(len(material.train))
-    loss = class_loss(material)
-    device = settings.device
+    sequences = material.data.sequences
     job = Job(
-        network.to(device),
-        loss,
-        lambda epoch: EpochOfSequences(material, size, epoch),
-        HeldAside(material, 4 * size),
+        network.to(settings.device),
+        class_loss(material),
+        lambda epoch: epoch_batches(material, size, epoch),
+        SequenceBatches(sequences, batches_in_order(material.validation, sequences.lengths, 4 * size)),
         settings,
-        device,
+        settings.device,
         save,
         interrupted,
     )
@@ -115,9 +104,9 @@ def fit_classes(
         for event in fit(job, checkpoint):
             listen(event)
             ended = event if isinstance(event, Stopped) else ended
-        held = logits_of(network, material.data.sequences, material.validation, len(material.data.classes))
+        held = logits_of(network, sequences, material.validation, len(material.data.classes))
     temperature = fit_temperature(held, material.data.labels[material.validation])
-    channels = tuple(channel.name for channel in material.data.sequences.channels)
+    channels = tuple(channel.name for channel in sequences.channels)
     model = ClassModel(config, material.data.classes, channels, material.scaler, network, temperature, ended.best_epoch)
     return FittedClasses(model, ended.reason == INTERRUPTED)
 

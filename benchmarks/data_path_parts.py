@@ -14,10 +14,11 @@ from torch import Tensor, nn
 
 from tidegate.config import Config, build_config
 from tidegate.data.windows import Batch
-from tidegate.tasks.fitting import EpochBatches, computing, new_network
-from tidegate.tasks.forecast import train
-from tidegate.tasks.material import gather
-from tidegate.tasks.model import batch_loss, to_inputs
+from tidegate.tasks.computing import computing
+from tidegate.tasks.forecasting.fitting import EpochBatches, new_network
+from tidegate.tasks.forecasting.material import gather
+from tidegate.tasks.forecasting.model import batch_loss, to_inputs
+from tidegate.tasks.forecasting.verbs import train
 from tidegate.train.events import Stepped
 from tidegate.train.loop import Batches, Job, fit
 from tidegate.train.loss import build_loss

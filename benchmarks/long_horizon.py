@@ -13,13 +13,13 @@ import numpy as np
 
 from benchmarks.common import arguments, show, show_json
 from benchmarks.training import apply_settings, say, spread, train_seeds
-from tidegate.config import NETWORKS, build_config
+from tidegate.config import Config, build_config
 from tidegate.data.read import read_table
 from tidegate.data.windows import OriginSet
 from tidegate.errors import DataError, TidegateError
 from tidegate.evaluate.baselines import repeat_last
-from tidegate.tasks.backtest import fit_rivals, history_of
-from tidegate.tasks.material import Material, gather
+from tidegate.tasks.forecasting.backtest import fit_rivals, history_of
+from tidegate.tasks.forecasting.material import Material, gather
 
 ETT_HOURLY = (8640, 2880, 2880)
 """Rows of 12, 4 and 4 months of 30 days, for files that begin with ETTh; four times as many for ETTm."""
@@ -152,7 +152,7 @@ def main() -> None:
     parser.add_argument("--data", type=Path, required=True, help="a table with a column per channel")
     parser.add_argument("--horizon", type=int, required=True, help="lead times")
     parser.add_argument("--lookback", type=int, help="steps of lookback (default: that of the settings, else from horizon and season)")
-    parser.add_argument("--network", choices=NETWORKS, default=NETWORKS[0], help=f"default: {NETWORKS[0]}")
+    parser.add_argument("--network", choices=list(Config.networks()), help="default: attention-cnn-lstm", default="attention-cnn-lstm")
     parser.add_argument("--seeds", type=int, default=1, help="how many seeds are trained in turn (default: 1)")
     parser.add_argument("--border", type=read_border, help="TRAIN,VAL,TEST in rows, or per cents that add up to 100")
     parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="any setting, such as network.hidden=64")

@@ -29,9 +29,9 @@ from tidegate.demo import demo_data
 from tidegate.nn import LSTM, LSTMSession, backend
 from tidegate.nn import lstm as lstm_module
 from tidegate.nn.native import library
-from tidegate.tasks.demo import demo_config
-from tidegate.tasks.fitting import new_network, training_events
-from tidegate.tasks.material import Material, gather
+from tidegate.tasks.forecasting.demo import demo_config
+from tidegate.tasks.forecasting.fitting import new_network, training_events
+from tidegate.tasks.forecasting.material import Material, gather
 from tidegate.train.events import Stepped
 
 Shape = tuple[int, int, int, int]

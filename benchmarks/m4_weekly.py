@@ -12,15 +12,15 @@ import numpy as np
 
 from benchmarks.common import arguments, show, show_json
 from benchmarks.training import apply_settings, say, spread, train_seeds
-from tidegate.config import NETWORKS, Config, build_config
+from tidegate.config import Config, build_config
 from tidegate.data.read import read_table
 from tidegate.data.windows import OriginSet
 from tidegate.errors import DataError, TidegateError
 from tidegate.evaluate import baselines
 from tidegate.evaluate.forecast import Backtest, mase_scale, metrics
-from tidegate.tasks.backtest import history_of
-from tidegate.tasks.material import Material, gather
-from tidegate.tasks.reuse import end_origins, predict_with
+from tidegate.tasks.forecasting.backtest import history_of
+from tidegate.tasks.forecasting.material import Material, gather
+from tidegate.tasks.forecasting.reuse import end_origins, predict_with
 
 HORIZON = 13
 SETTINGS: dict[str, Any] = {
@@ -121,7 +121,7 @@ def main() -> None:
     parser = arguments("m4_weekly", "M4 Weekly: one model of all series, its MASE and sMAPE on the official test file.")
     parser.add_argument("--train", type=Path, required=True, help="Weekly-train.csv, a series a row (.gz too)")
     parser.add_argument("--test", type=Path, required=True, help="Weekly-test.csv")
-    parser.add_argument("--network", choices=NETWORKS, default=NETWORKS[0], help=f"default: {NETWORKS[0]}")
+    parser.add_argument("--network", choices=list(Config.networks()), help="default: attention-cnn-lstm", default="attention-cnn-lstm")
     parser.add_argument("--seeds", type=int, default=1, help="how many seeds are trained in turn (default: 1)")
     parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="any setting, such as network.hidden=64")
     options = parser.parse_args()

@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 
 from tidegate.config import Config, set_key
-from tidegate.tasks.fitting import fit_model, with_learning_rate
-from tidegate.tasks.material import Material
-from tidegate.tasks.model import ForecastModel
+from tidegate.tasks.forecasting.fitting import fit_model, with_learning_rate
+from tidegate.tasks.forecasting.material import Material
+from tidegate.tasks.forecasting.model import ForecastModel
 from tidegate.train.events import EpochEnded, Event, Stopped
 
 

@@ -16,7 +16,7 @@ from benchmarks.common import arguments, show, show_json
 from tidegate.config import Config, build_config
 from tidegate.data.read import read_table
 from tidegate.runs.folder import RunFolder
-from tidegate.tasks.forecast import train
+from tidegate.tasks.forecasting.verbs import train
 from tidegate.tune import forecast
 
 MEASURES = ("validation", "mae", "rmse")

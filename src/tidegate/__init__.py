@@ -1,4 +1,4 @@
-"""Tidegate: from a table to a trained, tested and kept LSTM forecaster.
+"""Tidegate: from sequences to trained, tested and kept LSTM models.
 
 The public names are imported on first use, so that `import tidegate` stays light.
 """
@@ -9,13 +9,16 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from tidegate.demo import demo_data
     from tidegate.errors import DataError, RunError, SettingsError, TidegateError, TrainingError
-    from tidegate.tasks.forecaster import Forecaster, load
+    from tidegate.tasks.classification.classifier import Classifier
+    from tidegate.tasks.forecasting.forecaster import Forecaster
+    from tidegate.tasks.load import load
 
 __version__ = "0.1.0"
 
 _PLACES = {
-    "Forecaster": "tidegate.tasks.forecaster",
-    "load": "tidegate.tasks.forecaster",
+    "Classifier": "tidegate.tasks.classification.classifier",
+    "Forecaster": "tidegate.tasks.forecasting.forecaster",
+    "load": "tidegate.tasks.load",
     "demo_data": "tidegate.demo",
     "TidegateError": "tidegate.errors",
     "DataError": "tidegate.errors",
@@ -25,6 +28,7 @@ _PLACES = {
 }
 
 __all__ = [
+    "Classifier",
     "DataError",
     "Forecaster",
     "RunError",

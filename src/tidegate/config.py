@@ -7,7 +7,7 @@ open choice and training from it again gives the same weights.
 import json
 import tomllib
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, Literal, Self, TypeVar, get_args
 
 from pydantic import BaseModel, ConfigDict, Field, PositiveInt, ValidationError, field_validator, model_validator
 
@@ -113,7 +113,6 @@ class AttentionCNNLSTMSettings(SubsequenceSettings, CommonNetworkSettings):
 
 
 NetworkSettings = Annotated[LSTMSettings | AttentionCNNLSTMSettings, Field(discriminator="name")]
-NETWORKS = ("attention-cnn-lstm", "lstm")
 
 
 class LoopSettings(Settings):
@@ -161,28 +160,68 @@ class TrainingSettings(LoopSettings):
         return tuple(sorted(set(levels)))
 
 
-class Config(Settings):
-    """The whole tree, as in config.json."""
+class RunSettings(Settings):
+    """Base of each task's whole tree, as in config.json; `network` is one of several kinds, told apart by their `name`."""
+
+    task: str
+    data: Settings
+    network: Settings
+    training: LoopSettings
+
+    def to_json(self) -> str:
+        """The file config.json."""
+        return self.model_dump_json(indent=2) + "\n"
+
+    @classmethod
+    def networks(cls) -> dict[str, type[Settings]]:
+        """The kinds of network by name, the default first."""
+        field = cls.model_fields["network"]
+        kinds = {kind.model_fields["name"].default: kind for kind in get_args(field.annotation)}
+        first = field.default.name
+        return {first: kinds.pop(first), **kinds}
+
+
+class Config(RunSettings):
+    """The whole tree of forecasting."""
 
     task: Literal["forecast"] = "forecast"
     data: DataSettings
     network: NetworkSettings = AttentionCNNLSTMSettings()
     training: TrainingSettings = TrainingSettings()
 
-    def to_json(self) -> str:
-        """The file config.json."""
-        return self.model_dump_json(indent=2) + "\n"
+
+R = TypeVar("R", bound=RunSettings)
 
 
 def build_config(tree: dict[str, Any]) -> Config:
-    """A Config from a tree of plain values. Raises SettingsError that names the key, what was expected, and the nearest known key."""
+    """The settings of forecasting; see `build_settings`."""
+    return build_settings(tree, Config)
+
+
+def build_settings(tree: dict[str, Any], kind: type[R]) -> R:
+    """A task's settings from a tree of plain values. Raises SettingsError that names the key, what was expected, and the nearest key."""
     network = tree.get("network")
     if isinstance(network, dict) and "name" not in network:
-        tree = {**tree, "network": {"name": NETWORKS[0], **network}}
+        tree = {**tree, "network": {"name": next(iter(kind.networks())), **network}}
     try:
-        return Config.model_validate(tree)
+        return kind.model_validate(tree)
     except ValidationError as error:
-        raise SettingsError(_explain(error)) from None
+        raise SettingsError(_explain(error, kind)) from None
+
+
+def name_network(tree: dict[str, Any], name: str | None, kind: type[RunSettings]) -> None:
+    """Name the network in a tree of settings, in place: what only the kind that was named there has goes, and what nobody has stays, to be
+    refused. Without a name, that of the default where only its settings are given. Raises SettingsError for an unknown name."""
+    kinds = kind.networks()
+    there = tree.get("network", {})
+    if not isinstance(there, dict) or (name is None and not there):
+        return
+    before = there.get("name", next(iter(kinds)))
+    chosen = before if name is None else name
+    if chosen not in tuple(kinds):
+        raise SettingsError(f"Unknown network '{chosen}'.{did_you_mean(str(chosen), tuple(kinds))}")
+    lost = set(kinds[before].model_fields) - set(kinds[chosen].model_fields) if before in tuple(kinds) else set()
+    tree["network"] = {key: value for key, value in there.items() if key not in lost} | {"name": chosen}
 
 
 def read_config(path: str | Path) -> dict[str, Any]:
@@ -216,24 +255,24 @@ def set_key(tree: dict[str, Any], assignment: str) -> None:
         tree[last] = text
 
 
-def _explain(error: ValidationError) -> str:
+def _explain(error: ValidationError, kind: type[RunSettings]) -> str:
     """One line for each thing that is wrong, the key in front."""
     lines = []
     for item in error.errors(include_url=False):
-        place = [str(part) for part in item["loc"] if part not in NETWORKS]
+        place = [str(part) for part in item["loc"] if part not in kind.networks()]
         key = ".".join(place)
         if item["type"] == "extra_forbidden":
-            lines.append(f"Unknown setting '{key}'.{did_you_mean(place[-1], _known(item['loc']))}")
+            lines.append(f"Unknown setting '{key}'.{did_you_mean(place[-1], _known(item['loc'], kind))}")
         else:
             lines.append(f"{key or 'settings'}: {item['msg'].removeprefix('Value error, ')} (given: {item['input']!r}).")
     return " ".join(lines)
 
 
-def _known(location: tuple[int | str, ...]) -> list[str]:
+def _known(location: tuple[int | str, ...], kind: type[RunSettings]) -> list[str]:
     """Names of the settings at the place where an unknown one was found."""
-    sections: dict[str, type[BaseModel]] = {"data": DataSettings, "training": TrainingSettings}
-    if "network" in location:
-        model = LSTMSettings if "lstm" in location else AttentionCNNLSTMSettings
-    else:
-        model = sections.get(str(location[0]), Config) if len(location) > 1 else Config
-    return list(model.model_fields)
+    if len(location) == 1:
+        return list(kind.model_fields)
+    if location[0] == "network":
+        return list(kind.networks()[str(location[1])].model_fields)
+    section = kind.model_fields[str(location[0])].annotation
+    return list(section.model_fields) if isinstance(section, type) and issubclass(section, BaseModel) else []

@@ -75,7 +75,7 @@ def test_long_horizon_on_ett(shared: Path) -> None:
     from argparse import Namespace
 
     from tidegate.evaluate.baselines import repeat_last
-    from tidegate.tasks.backtest import history_of
+    from tidegate.tasks.forecasting.backtest import history_of
 
     file = shared / "ett" / "ETTh1.csv"
     options = Namespace(data=file, horizon=96, lookback=720, network="lstm", border=None, set=[])

@@ -12,7 +12,7 @@ import numpy as np
 import polars as pl
 import pytest
 
-from tests.tasks.tiny import covariates, one_series, panel
+from tests.tasks.forecasting.tiny import covariates, one_series, panel
 from tidegate.cli import app
 
 SMALL = ["--lookback", "12", "--network", "lstm", "--set", "network.hidden=4", "--max-epochs", "1"]

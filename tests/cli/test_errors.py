@@ -23,9 +23,9 @@ def json_of(capsys: pytest.CaptureFixture[str]) -> dict[str, Any]:
 
 @pytest.fixture
 def tasks(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
-    """A stand-in for tidegate.tasks.forecast, whose functions a test sets."""
-    module = ModuleType("tidegate.tasks.forecast")
-    monkeypatch.setitem(sys.modules, "tidegate.tasks.forecast", module)
+    """A stand-in for tidegate.tasks.forecasting.verbs, whose functions a test sets."""
+    module = ModuleType("tidegate.tasks.forecasting.verbs")
+    monkeypatch.setitem(sys.modules, "tidegate.tasks.forecasting.verbs", module)
     return module
 
 

@@ -14,9 +14,23 @@ TALK = {"--json", "--quiet", "--help"}
 COLUMNS = {"--target", "--time", "--id", "--past", "--future", "--static", "--layout", "--horizon", "--lookback", "--season", "--freq"}
 COLUMNS |= {"--time-format", "--config", "--set"}
 SETTINGS = {"--split", "--clean", "--network", "--loss", "--quantiles", "--seed", "--max-epochs", "--time-limit", "--device"}
+CLASSES = {
+    "--label",
+    "--id",
+    "--time",
+    "--channels",
+    "--network",
+    "--seed",
+    "--max-epochs",
+    "--time-limit",
+    "--device",
+    "--config",
+    "--set",
+}
 VERBS = {
-    "check": {"data"} | COLUMNS | TALK,
+    "check": {"data", "--label"} | COLUMNS | TALK,
     "train forecast": {"data", "--out", "--resume", "--overwrite"} | COLUMNS | SETTINGS | TALK,
+    "train classify": {"data", "--test", "--out", "--resume", "--overwrite"} | CLASSES | TALK,
     "evaluate": {"run", "data", "--origins", "--statistical"} | TALK,
     "predict": {"run", "data", "--future", "--out", "--refit"} | TALK,
     "tune forecast": {"data", "--out", "--trials", "--storage", "--trial-time-limit", "--resume", "--overwrite"}
@@ -50,7 +64,8 @@ def test_verbs_are_in_the_order_of_use() -> None:
 
 
 def test_public_names() -> None:
-    names = ["DataError", "Forecaster", "RunError", "SettingsError", "TidegateError", "TrainingError", "__version__", "demo_data", "load"]
+    names = ["Classifier", "DataError", "Forecaster", "RunError", "SettingsError", "TidegateError", "TrainingError", "__version__"]
+    names += ["demo_data", "load"]
     assert tidegate.__all__ == names
     assert dir(tidegate) == names
     with pytest.raises(AttributeError, match="no attribute 'Forcaster'"):

@@ -47,6 +47,7 @@ class Result:
     table: list[dict[str, Any]] = field(default_factory=lambda: TABLE)
     interrupted: bool = False
     tuning: Any = None
+    task: str = "forecast"
 
     def to_json(self) -> dict[str, Any]:
         return {"task": "forecast", "metrics": self.metrics, "origins": np.int64(7)}
@@ -57,7 +58,7 @@ STRICT = [{name: None if value != value else value for name, value in row.items(
 
 @pytest.fixture
 def tasks(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
-    module: Any = ModuleType("tidegate.tasks.forecast")
+    module: Any = ModuleType("tidegate.tasks.forecasting.verbs")
     module.calls = []
 
     def train(data: Any, config: Any, out: Path, *, resume: bool, overwrite: bool, listen: Any, interrupted: Any) -> Result:
@@ -72,7 +73,7 @@ def tasks(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
 
     module.train, module.predict = train, predict
     module.evaluate = lambda run, data, *, origins, statistical: Result()
-    monkeypatch.setitem(sys.modules, "tidegate.tasks.forecast", module)
+    monkeypatch.setitem(sys.modules, "tidegate.tasks.forecasting.verbs", module)
     return module
 
 

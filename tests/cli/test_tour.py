@@ -1,4 +1,4 @@
-"""The quick tour of the README, typed word by word on a small table."""
+"""The quick tour of the README, typed word by word on small tables."""
 
 import runpy
 from pathlib import Path
@@ -17,6 +17,20 @@ MORE = {
 }
 
 
+CLASSES = [
+    "--network",
+    "lstm",
+    "--set",
+    "network.hidden=8",
+    "--max-epochs",
+    "2",
+    "--set",
+    "training.members=1",
+    "--set",
+    "training.threads=1",
+]
+
+
 def write_load(path: Path, begin: int, rows: int) -> None:
     """Hours with a daily wave; hour 0 is 2024-01-01 00:00."""
     hours = np.arange(begin, begin + rows)
@@ -25,17 +39,46 @@ def write_load(path: Path, begin: int, rows: int) -> None:
     pl.DataFrame({"when": times, "load": load}).write_csv(path, datetime_format="%Y-%m-%d %H:%M")
 
 
+def write_steps(path: Path, recordings: int) -> None:
+    """Recordings of 20 to 30 steps with one channel, slow or fast."""
+    random = np.random.default_rng(recordings)
+    parts = []
+    for number in range(recordings):
+        steps = int(random.integers(20, 31))
+        pace = np.sin(np.arange(steps) * (0.3, 1.0)[number % 2]) + random.normal(0, 0.1, steps)
+        parts.append(pl.DataFrame({"recording": [number] * steps, "activity": [("walk", "run")[number % 2]] * steps, "pace": pace}))
+    pl.concat(parts).write_csv(path)
+
+
+def write_archive(path: Path, sequences: int) -> None:
+    """A .ts file of two classes."""
+    random = np.random.default_rng(sequences)
+    head = "@problemName Pace\n@univariate true\n@classLabel true 1 2\n@data\n"
+    rows = [np.sin(np.arange(25) * (0.3, 1.0)[number % 2]) + random.normal(0, 0.1, 25) for number in range(sequences)]
+    path.write_text(head + "".join(f"{','.join(f'{x:.4f}' for x in row)}:{number % 2 + 1}\n" for number, row in enumerate(rows)))
+
+
 @pytest.fixture
 def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A folder with load.csv and newer.csv, as the current one."""
+    """A folder with all files of the tour, as the current one."""
     write_load(tmp_path / "load.csv", 0, 400)
     write_load(tmp_path / "newer.csv", 400, 300)
+    for name, recordings in (("steps", 60), ("labelled", 20), ("new", 12)):
+        write_steps(tmp_path / f"{name}.csv", recordings)
+    write_archive(tmp_path / "GunPoint_TRAIN.ts", 30)
+    write_archive(tmp_path / "GunPoint_TEST.ts", 20)
     monkeypatch.chdir(tmp_path)
     return tmp_path
 
 
-def test_every_command(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    lines = [line.split("#")[0].split() for block in blocks("README.md") for line in block.splitlines() if line.startswith("tidegate ")]
+def command_lines(number: int) -> list[list[str]]:
+    """The words of the lines of one block of commands, by its place."""
+    found = [block for block in blocks("README.md") if block.startswith("tidegate ")]
+    return [line.split("#")[0].split() for line in found[number].splitlines()]
+
+
+def test_every_command_of_forecasts(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    lines = command_lines(0)
     assert [words[1] for words in lines] == ["check", "train", "evaluate", "predict", "predict", "tune"]
     begins = []
     for words in lines:
@@ -47,6 +90,25 @@ def test_every_command(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert begins == ["2024-01-17 16:00:00", "2024-01-30 04:00:00"]
     for run in ("load", "tuned"):
         assert (here / "runs" / run / "report.html").is_file()
+
+
+def test_every_command_of_classes(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    lines = command_lines(1)
+    assert [words[1] for words in lines] == ["check", "train", "train", "evaluate", "predict"]
+    for words in lines:
+        assert app.run([*words[1:], *(CLASSES if words[1] == "train" else [])]) == 0, capsys.readouterr().err
+    frame = pl.read_csv(here / "classes.csv")
+    assert frame.columns == ["recording", "activity", "p_run", "p_walk"] and len(frame) == 12
+    for run in ("steps", "GunPoint_TRAIN"):
+        assert (here / "runs" / run / "report.html").is_file()
+
+
+def test_the_python_lines_of_classes(here: Path) -> None:
+    (snippet,) = (block for block in blocks("README.md") if block.startswith("import numpy"))
+    (here / "classes.py").write_text(snippet)
+    said = runpy.run_path(str(here / "classes.py"))
+    assert list(said["labels"][:2]) != [] and set(said["labels"]) <= {"walk", "run"}
+    assert said["probabilities"].shape == (100, 2) and said["now"].shape == (2,)
 
 
 def test_the_python_lines(here: Path) -> None:

@@ -38,7 +38,7 @@ def replace(chosen: S, **changes: Any) -> S:
 
 
 LENGTHS = torch.tensor([40, 17, 5, 33, 1, 12])
-CONV = ConvLSTMClassifierSettings(hidden=6, filters=8, blocks=4, kernel=9, pool=4)
+CONV = ConvLSTMClassifierSettings(hidden=6, filters=8, blocks=4, kernel=9, pool=4, dilated_features=0)
 ATTENTION_CNN = AttentionCNNLSTMClassifierSettings(hidden=6, filters=4, subsequence=8, overlap=5)
 EVERY: dict[str, Settings] = {
     **{f"lstm {kind}": LSTMClassifierSettings(hidden=6, pooling=kind) for kind in get_args(Pooling)},
@@ -46,6 +46,8 @@ EVERY: dict[str, Settings] = {
     **{f"conv {kind}": replace(CONV, pooling=kind) for kind in get_args(Pooling)},
     "conv one direction": replace(CONV, bidirectional=False, layers=2),
     "conv without lstm": replace(CONV, recurrent=False),
+    "conv pooled late": replace(CONV, fine_blocks=4, pooling="max"),
+    "conv with fixed kernels": replace(CONV, dilated_features=168, pooling="max"),
     **{f"attention-cnn {kind}": replace(ATTENTION_CNN, attention=kind) for kind in ("softmax", "sigmoid", "none")},
     "attention-cnn derived": AttentionCNNLSTMClassifierSettings(hidden=6, filters=4, layers=2),
 }
@@ -310,6 +312,19 @@ def test_convolutions_by_fourier_are_convolutions(steps: int, widest: int, input
         torch.testing.assert_close(fourier, direct, rtol=1e-9, atol=1e-9)
 
 
+def test_a_stem_pools_where_it_is_told() -> None:
+    torch.manual_seed(0)
+    whole, late, early = (MultiScaleStem(2, 4, (9, 5, 3), 4, pool, fine).eval() for pool, fine in ((1, 4), (5, 4), (5, 1)))
+    late.load_state_dict(whole.state_dict())
+    x = torch.randn(3, 2, 23)
+    assert_close(late(x), nn.functional.max_pool1d(whole(x), 5, ceil_mode=True))
+    first = early.blocks[0](x, None)
+    seen: list[Tensor] = []
+    early.blocks[1].register_forward_pre_hook(lambda block, given: seen.append(given[0]))
+    assert early(x).shape == (3, 16, 5)
+    assert_close(seen[0], nn.functional.max_pool1d(first, 5, ceil_mode=True))
+
+
 def test_both_ways_of_convolution_are_taken(monkeypatch: pytest.MonkeyPatch) -> None:
     """Eight channels go through the Fourier transform, the stem's result is the same without it."""
     torch.manual_seed(0)
@@ -396,8 +411,8 @@ def order(count: int) -> tuple[Tensor, Tensor, Tensor]:
     ("chosen", "steps"),
     [
         (LSTMClassifierSettings(hidden=24), 150),
-        (ConvLSTMClassifierSettings(hidden=16, filters=4, blocks=3), 60),
-        (ConvLSTMClassifierSettings(filters=4, blocks=3, recurrent=False), 60),
+        (ConvLSTMClassifierSettings(hidden=16, filters=4, blocks=3, dilated_features=0), 60),
+        (ConvLSTMClassifierSettings(filters=4, blocks=3, dilated_features=0, recurrent=False), 60),
         (AttentionCNNLSTMClassifierSettings(hidden=24, filters=16, subsequence=10), 80),
     ],
 )
@@ -410,7 +425,7 @@ def test_learns_frequencies(chosen: Settings, steps: int) -> None:
     ("chosen", "steps"),
     [
         (LSTMClassifierSettings(hidden=24, init="chrono"), 150),
-        (ConvLSTMClassifierSettings(hidden=16, filters=4, blocks=2, kernel=9), 80),
+        (ConvLSTMClassifierSettings(hidden=16, filters=4, blocks=2, kernel=9, dilated_features=0), 80),
         (AttentionCNNLSTMClassifierSettings(hidden=24, filters=16, subsequence=10, kernel=5), 100),
     ],
 )
@@ -421,5 +436,5 @@ def test_learns_order(chosen: Settings, steps: int) -> None:
 
 def test_order_beyond_the_kernels_needs_the_lstm() -> None:
     torch.manual_seed(0)
-    chosen = ConvLSTMClassifierSettings(filters=4, blocks=2, kernel=9, recurrent=False)
+    chosen = ConvLSTMClassifierSettings(filters=4, blocks=2, kernel=9, dilated_features=0, recurrent=False)
     assert train(build_classifier(ClassifierShape(1, 2, 80), chosen), order, 80) < 0.7

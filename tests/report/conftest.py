@@ -1,11 +1,11 @@
-"""A report with every part filled, and one whose every part is odd."""
+"""For each task a report with every part filled, and one whose every part is odd."""
 
 import math
 
 import pytest
 
-from tidegate.evaluate.report import ReportData
-from tidegate.evaluate.report.data import Forecast
+from tidegate.evaluate.report import ClassReport, ForecastReport
+from tidegate.evaluate.report.data import Bin, Example, Forecast
 
 ODD = '<b onload="x()">\'温度</b>&\x00\ud800'
 LONG = "a_very_long_name_" * 12
@@ -18,8 +18,24 @@ def forecast(
     return {"title": title, "times": times, "past": past, "observed": observed, "forecast": ahead, "lower": lower, "upper": upper}
 
 
+def example(
+    title: str, truth: str | None, predicted: str, probability: float, *, channels: int = 1, weights: list | None = None
+) -> Example:
+    values = [[10 * math.sin(step / (4 + channel)) for step in range(60)] for channel in range(channels)]
+    names = [f"channel_{channel + 1}" for channel in range(channels)]
+    return {
+        "title": title,
+        "channels": names,
+        "values": values,
+        "weights": weights,
+        "truth": truth,
+        "predicted": predicted,
+        "probability": probability,
+    }
+
+
 @pytest.fixture
-def full() -> ReportData:
+def full() -> ForecastReport:
     wave = [10 * math.sin(step / 4) for step in range(96)]
     times = [f"2020-01-{1 + hour // 24:02d} {hour % 24:02d}:00" for hour in range(96)]
     ahead = [value + 1 for value in wave[72:]]
@@ -33,7 +49,7 @@ def full() -> ReportData:
         "lower": lower,
         "upper": upper,
     }
-    return ReportData(
+    return ForecastReport(
         title="load, 24 hours ahead",
         verdict="net beats ridge by 6.7 %. It is more than noise.",
         beats=True,
@@ -86,10 +102,10 @@ def full() -> ReportData:
 
 
 @pytest.fixture
-def odd() -> ReportData:
+def odd() -> ForecastReport:
     nan = float("nan")
     huge = [1e9 + 1e7 * step for step in range(30)]
-    return ReportData(
+    return ForecastReport(
         title=ODD + LONG,
         verdict=ODD,
         beats=False,
@@ -125,5 +141,90 @@ def odd() -> ReportData:
             "metric": ODD,
         },
         config={ODD: ODD, "data": {ODD: [ODD, None]}},
+        commands=[ODD],
+    )
+
+
+@pytest.fixture
+def class_full() -> ClassReport:
+    bins = [Bin(count=0, confidence=None, accuracy=None) for _ in range(11)]
+    bins += [Bin(count=20 * number, confidence=(10.5 + number) / 15, accuracy=(10.2 + number) / 15) for number in range(1, 5)]
+    return ClassReport(
+        title="gestures.csv: 3 classes",
+        verdict="Right on 96 of 120 sequences (80.0 %). Beats majority by 40.0 points.",
+        beats=True,
+        model="conv-lstm",
+        facts=[("classes", 3)],
+        notes=["class 'wave' is rare"],
+        leaderboard=[
+            {
+                "rank": 1,
+                "name": "conv-lstm",
+                "accuracy": 0.8,
+                "balanced_accuracy": 0.79,
+                "f1_macro": 0.78,
+                "log_loss": 0.51,
+                "roc_auc": 0.93,
+                "ece": 0.031,
+            },
+            {"name": "nearest_neighbour", "accuracy": 0.825, "log_loss": 0.72, "roc_auc": 0.9, "ece": 0.02},
+            {"name": "majority", "accuracy": 0.4, "log_loss": 1.05, "roc_auc": 0.5, "ece": 0.0},
+        ],
+        history=[
+            {"epoch": epoch, "train_loss": 1 / epoch, "validation_loss": 1 / epoch + 0.1 * (epoch > 3), "best": epoch == 3}
+            for epoch in range(1, 6)
+        ],
+        members=3,
+        confusion={"classes": ["wave", "点头", "push"], "counts": [[30, 7, 3], [0, 40, 0], [12, 2, 26]]},
+        classes=[
+            {"name": "wave", "support": 40, "precision": 0.714, "recall": 0.75, "f1": 0.732},
+            {"name": "点头", "support": 40, "precision": 0.816, "recall": 1.0, "f1": 0.899},
+            {"name": "push", "support": 40, "precision": None, "recall": 0.65, "f1": 0.754},
+        ],
+        calibration={"bins": bins, "ece": 0.031, "temperature": 1.34},
+        evidence=[
+            example("sequence 7", "wave", "wave", 0.91, weights=[0.1] * 5 + [0.5]),
+            example("sequence 9", "push", "wave", 0.55, channels=5, weights=[1 / 60] * 60),
+        ],
+        mistakes=[example("sequence 12", "push", "wave", 0.99996), example("sequence 13", None, "点头", 0.8)],
+        tuning={"trials": [{"number": 0, "value": 0.5, "state": "complete", "params": {"hidden": 64}}], "best": 0, "metric": "log_loss"},
+        config={"task": "classify", "network": {"name": "conv-lstm"}},
+        commands=["tidegate predict runs/gestures NEW_DATA --out classes.csv"],
+    )
+
+
+@pytest.fixture
+def class_odd() -> ClassReport:
+    nan = float("nan")
+    empty: Example = {"title": ODD, "channels": [], "values": [], "truth": ODD, "predicted": ODD, "probability": nan}
+    strange: Example = {
+        "title": ODD,
+        "channels": [ODD, LONG, "c", "d"],
+        "values": [[nan, None, 1e308], [], [1e9] * 5000, [1.0]],
+        "weights": [nan, None, 0.0, -1.0, 1e-12],
+        "truth": None,
+        "predicted": LONG,
+        "probability": 1.0,
+    }
+    names = [ODD, LONG, *[f"a class with a long name {number}" for number in range(30)]]
+    return ClassReport(
+        title=ODD + LONG,
+        verdict=ODD,
+        beats=False,
+        model=ODD,
+        facts=[(ODD, ODD)],
+        notes=[ODD, LONG],
+        leaderboard=[{"name": ODD, "accuracy": 0.0, "ece": nan, ODD: 2.0}, {"name": LONG, "accuracy": nan}],
+        history=[{"epoch": 1, "train_loss": nan, "validation_loss": None}],
+        confusion={
+            "classes": names,
+            "counts": [[((row + column) % 7 + 9 * (row == 0)) * 10**6 for column in range(32)] for row in range(32)],
+        },
+        classes=[{"name": name, "support": 10**9, "precision": nan, "recall": None, "f1": 7.0} for name in names],
+        calibration={"bins": [{"count": 1, "confidence": nan, "accuracy": 1.0}], "ece": nan, "temperature": nan},
+        evidence=[strange],
+        mistakes=[empty, strange, {**strange, "channels": [LONG], "values": [[5.0]]}],
+        tuning={"trials": [{"number": 0, "value": 1.0, "state": "complete", "params": {ODD: ODD}}], "metric": ODD},
+        config={ODD: ODD},
         commands=[ODD],
     )

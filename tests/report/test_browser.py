@@ -1,12 +1,13 @@
 """The report in a real browser, without a network: it renders, and the console stays silent."""
 
+import html
 import shutil
 import subprocess
 from pathlib import Path
 
 import pytest
 
-from tidegate.evaluate.report import ReportData, render
+from tidegate.evaluate.report import ClassReport, ForecastReport, render
 
 
 @pytest.fixture(scope="module")
@@ -37,16 +38,55 @@ def open_page(browser: str, page: str, folder: Path) -> tuple[str, list[str]]:
     return done.stdout, [line for line in done.stderr.splitlines() if "CONSOLE" in line]
 
 
-@pytest.mark.parametrize("name", ["full", "odd"])
+@pytest.mark.parametrize("name", ["full", "odd", "class_full", "class_odd"])
 def test_page_renders_without_a_word_on_the_console(browser: str, tmp_path: Path, name: str, request: pytest.FixtureRequest) -> None:
-    report: ReportData = request.getfixturevalue(name)
+    report: ForecastReport | ClassReport = request.getfixturevalue(name)
     document, console = open_page(browser, render(report), tmp_path)
     assert console == []
     assert document.count("<section") == 8
     assert document.count("<footer>") == 1
 
 
-def test_console_is_heard_and_the_policy_forbids_loading(browser: str, tmp_path: Path, full: ReportData) -> None:
+MEASURE = """<!DOCTYPE html><style>iframe { border: 0; height: 900px; }</style>FRAMES<pre></pre><script>
+onload = () => {
+  for (const frame of document.querySelectorAll("iframe")) {
+    const page = frame.contentDocument, width = page.documentElement.clientWidth;
+    const lines = [`${frame.title} scrolls ${page.documentElement.scrollWidth - width}`];
+    for (const one of page.querySelectorAll("p, h1, h2, h3, dd, li, pre, figure, svg.chart, svg text")) {
+      const box = one.getBoundingClientRect();
+      if (!one.closest(".scroll, .r, details:not([open])") && box.width && (box.right > width + 1 || box.left < -1))
+        lines.push(`${one.tagName} ${one.textContent.slice(0, 40)} ${Math.round(box.left)}..${Math.round(box.right)}`);
+    }
+    document.querySelector("pre").append(lines.join("\\n") + "\\n");
+  }
+}; </script>"""
+
+
+def spilled(browser: str, pages: dict[str, str], folder: Path) -> list[str]:
+    """By how many pixels each page is wider than a narrow, a middle and a wide window, and what juts out."""
+    frames = [
+        f'<iframe title="{name} {width}" style="width:{width}px" srcdoc="{html.escape(page)}"></iframe>'
+        for name, page in pages.items()
+        for width in (360, 740, 1100)
+    ]
+    document, _ = open_page(browser, MEASURE.replace("FRAMES", "".join(frames)), folder)
+    return html.unescape(document[document.rindex("<pre>") + 5 : document.rindex("</pre>")]).splitlines()
+
+
+def test_nothing_juts_out_of_a_window_of_any_width(
+    browser: str, tmp_path: Path, full: ForecastReport, class_full: ClassReport, class_odd: ClassReport
+) -> None:
+    wide = render(class_full).replace("</main>", '<p style="width:900px">wide</p></main>')
+    pages = {"forecast": render(full), "class": render(class_full), "odd": render(class_odd), "wide": wide}
+    found = spilled(browser, pages, tmp_path)
+    for name in ("forecast", "class", "odd"):
+        for width in (360, 740, 1100):
+            assert f"{name} {width} scrolls 0" == found.pop(0)
+    assert not found[0].endswith(" 0") and found[1].startswith("P wide"), "a paragraph that is too wide would be seen"
+    assert found[-1] == "wide 1100 scrolls 0"
+
+
+def test_console_is_heard_and_the_policy_forbids_loading(browser: str, tmp_path: Path, full: ForecastReport) -> None:
     page = render(full).replace("</main>", '<script>document.title = "changed"</script><img src="https://example.org/x.png"></main>')
     document, console = open_page(browser, page, tmp_path)
     assert len(console) == 2

@@ -3,12 +3,12 @@ from dataclasses import replace
 
 import pytest
 
-from tidegate.runs.card import Card, markdown, model_card
+from tidegate.runs.card import ClassCard, ForecastCard, markdown, model_card
 
 
 @pytest.fixture
-def card() -> Card:
-    return Card(
+def card() -> ForecastCard:
+    return ForecastCard(
         title="load, 24 hours ahead",
         network="attention-cnn-lstm",
         targets=["load", "温度"],
@@ -27,14 +27,32 @@ def card() -> Card:
     )
 
 
-def test_header_is_yaml_that_a_hub_reads(card: Card) -> None:
+@pytest.fixture
+def class_card() -> ClassCard:
+    return ClassCard(
+        title="gestures",
+        network="conv-lstm",
+        classes=["wave", "点|头"],
+        channels=["x_1"],
+        verdict="Right on 96 of 120 sequences (80.0 %).",
+        facts=[("classes", 2)],
+        leaderboard=[
+            {"rank": 1, "name": "conv-lstm", "ece": 0.03, "log_loss": 0.5, "accuracy": 0.8},
+            {"name": "majority", "accuracy": 0.4},
+        ],
+        folder="runs/my gestures",
+        notes=["class 'wave' is rare"],
+    )
+
+
+def test_header_is_yaml_that_a_hub_reads(card: ForecastCard) -> None:
     header = model_card(card).split("---\n")[1]
     assert header.startswith("library_name: tidegate\npipeline_tag: time-series-forecasting\ntags:\n- time-series-forecasting\n- lstm\n")
     assert "metrics:\n- mae\n- r2\n" in header
     assert '- "a: b\\"\\u6e29"\n' in model_card(replace(card, network='a: b"温'))
 
 
-def test_body_has_verdict_scores_and_both_ways_to_use_it(card: Card) -> None:
+def test_body_has_verdict_scores_and_both_ways_to_use_it(card: ForecastCard) -> None:
     text = model_card(card)
     assert text.index("loses to ridge") < text.index("## What it forecasts") < text.index("## Data") < text.index("## Scores")
     assert "**load**, **温度**, the next 24 steps (a step is hourly)" in text
@@ -46,7 +64,7 @@ def test_body_has_verdict_scores_and_both_ways_to_use_it(card: Card) -> None:
     assert "future values of temp" in text
 
 
-def test_tables_keep_their_shape_whatever_the_names(card: Card) -> None:
+def test_tables_keep_their_shape_whatever_the_names(card: ForecastCard) -> None:
     text = model_card(replace(card, leaderboard=[{"name": "a|b\n<script>", "mae": 1.0}], facts=[("x|y", "1|2\n3")]))
     rows = [line for line in text.splitlines() if line.startswith("|")]
     assert {len(re.findall(r"(?<!\\)\|", row)) for row in rows} == {3}
@@ -68,13 +86,36 @@ def test_markdown_shows_text_as_it_is(text: str, shown: str) -> None:
     assert markdown(text) == shown
 
 
-def test_folder_cannot_end_the_code_block(card: Card) -> None:
+def test_folder_cannot_end_the_code_block(card: ForecastCard) -> None:
     assert model_card(replace(card, folder="x\n```\n# gone")).count("```") == 4
 
 
 def test_little_known_makes_a_short_card() -> None:
-    text = model_card(Card(title="t", network="lstm", targets=["y"], horizon=1, verdict="v"))
+    text = model_card(ForecastCard(title="t", network="lstm", targets=["y"], horizon=1, verdict="v"))
     assert "## Scores" not in text
     assert "## Data" not in text
     assert "the next step, by" in text
     assert "metrics:" not in text
+
+
+def test_card_of_a_classifier_says_what_it_tells_apart_and_how(class_card: ClassCard) -> None:
+    text = model_card(class_card)
+    header = text.split("---\n")[1]
+    assert header.startswith("library_name: tidegate\npipeline_tag: other\ntags:\n- time-series-classification\n- lstm\n- conv-lstm\n")
+    assert header.endswith("metrics:\n- accuracy\n- log_loss\n- ece\n")
+    assert r"Sequences of 2 classes: **wave**, **点\|头**, by the network conv-lstm. It reads one channel: x\_1." in text
+    assert "| **conv-lstm** (this model) | 0.8000 | 0.5000 | 0.0300 |" in text
+    assert "| majority | 0.4000 | – | – |" in text
+    assert "tidegate predict 'runs/my gestures' NEW_DATA --out classes.csv\ntidegate evaluate 'runs/my gestures' NEW_DATA\n" in text
+    python = ["classes = model.predict(data)", "probabilities = model.predict_proba(data)", "scores = model.evaluate(data)"]
+    assert "\n".join(['model = tg.load("runs/my gestures")', *python, "```"]) in text
+    for word in ("forecast", "horizon", "interval", "units;", "mape"):
+        assert word not in text.lower(), word
+    assert text.index("## What it tells apart") < text.index("## Data") < text.index("## Scores") < text.index("## Limits")
+
+
+def test_many_classes_are_counted_not_listed(class_card: ClassCard) -> None:
+    text = model_card(replace(class_card, classes=[f"c{number}" for number in range(30)], channels=list("abc")))
+    assert "**c19** and 10 more, by" in text
+    assert "It reads 3 channels: a, b, c." in text
+    assert "It knows these 30 classes only" in text

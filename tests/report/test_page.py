@@ -1,59 +1,19 @@
 import re
 from dataclasses import replace
-from html.parser import HTMLParser
 
 import pytest
 
-from tidegate.evaluate.report import ReportData, render
-
-VOID = {"meta", "wbr", "br"}
-
-
-class Reader(HTMLParser):
-    """Checks that tags close in order, and collects tags, attributes and text."""
-
-    def __init__(self) -> None:
-        super().__init__(convert_charrefs=True)
-        self.open: list[str] = []
-        self.tags: list[str] = []
-        self.attributes: list[tuple[str, str | None]] = []
-        self.text: list[str] = []
-
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        self.tags.append(tag)
-        self.attributes += attrs
-        if tag not in VOID:
-            self.open.append(tag)
-
-    def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        self.tags.append(tag)
-        self.attributes += attrs
-
-    def handle_endtag(self, tag: str) -> None:
-        assert self.open, f"</{tag}> closes nothing"
-        assert self.open.pop() == tag
-
-    def handle_data(self, data: str) -> None:
-        if self.open and self.open[-1] != "style":
-            self.text.append(data)
+from tests.report.reader import read, row_of
+from tidegate.evaluate.report import ClassReport, ForecastReport, render
 
 
-def read(page: str) -> Reader:
-    reader = Reader()
-    reader.feed(page)
-    reader.close()
-    assert not reader.open
-    return reader
-
-
-def row_of(page: str, text: str) -> str:
-    return next(row for row in re.findall(r"<tr.*?</tr>", page) if text in row)
-
-
-@pytest.fixture(params=["full", "odd", "empty"])
+@pytest.fixture(params=["full", "odd", "empty", "class_full", "class_odd", "class_empty"])
 def page(request: pytest.FixtureRequest) -> str:
-    report = ReportData(title="", verdict="", beats=None, model="") if request.param == "empty" else request.getfixturevalue(request.param)
-    return render(report)
+    if request.param == "empty":
+        return render(ForecastReport(title="", verdict="", beats=None, model=""))
+    if request.param == "class_empty":
+        return render(ClassReport(title="", verdict="", beats=None, model=""))
+    return render(request.getfixturevalue(request.param))
 
 
 def test_tags_close_in_order(page: str) -> None:
@@ -83,25 +43,26 @@ def test_page_is_utf8_and_has_no_number_that_is_none(page: str) -> None:
         assert not re.search(r"nan|inf|none|e[-+]?\d", value, re.I), value
 
 
-def test_size_is_small(full: ReportData, odd: ReportData) -> None:
-    assert len(render(full).encode()) < 300_000
-    assert len(render(odd).encode()) < 600_000
+@pytest.mark.parametrize(("name", "most"), [("full", 300_000), ("odd", 600_000), ("class_full", 200_000), ("class_odd", 200_000)])
+def test_size_is_small(name: str, most: int, request: pytest.FixtureRequest) -> None:
+    assert len(render(request.getfixturevalue(name)).encode()) < most
 
 
-def test_markup_in_names_is_shown_not_obeyed(odd: ReportData) -> None:
-    page = render(odd)
+@pytest.mark.parametrize("name", ["odd", "class_odd"])
+def test_markup_in_names_is_shown_not_obeyed(name: str, request: pytest.FixtureRequest) -> None:
+    page = render(request.getfixturevalue(name))
     reader = read(page)
     assert "b" not in reader.tags
     assert "onload" not in {name for name, _ in reader.attributes}
     assert page.count("&lt;b onload=&quot;x()&quot;&gt;&#x27;温度&lt;/b&gt;&amp;") > 20
 
 
-def test_markup_in_links_to_web_pages_stays_text(full: ReportData) -> None:
+def test_markup_in_links_to_web_pages_stays_text(full: ForecastReport) -> None:
     reader = read(render(replace(full, notes=["see https://example.org/<a href='x'>"])))
     assert any("https://example.org/<a" in text for text in reader.text)
 
 
-def test_verdict_comes_first_and_its_colour_says_which_way(full: ReportData) -> None:
+def test_verdict_comes_first_and_its_colour_says_which_way(full: ForecastReport) -> None:
     page = render(full)
     assert '<div class="verdict good"' in page
     assert '<p class="eyebrow">net</p>' in page
@@ -113,7 +74,7 @@ def test_verdict_comes_first_and_its_colour_says_which_way(full: ReportData) -> 
     assert '<p class="first">模型输给了岭回归。</p>' in chinese
 
 
-def test_sections_are_in_the_order_of_reading(full: ReportData) -> None:
+def test_sections_are_in_the_order_of_reading(full: ForecastReport) -> None:
     titles = re.findall(r"<h2>(.*?)</h2>", render(full))
     assert titles == ["Scores", "Training", "Forecasts", "Error by lead time", "Cleaning", "Attention", "Tuning", "Notes and settings"]
     assert re.findall(r"<h2>(.*?)</h2>", render(replace(full, tuning=None, attention=None, ablation=None)))[-2:] == [
@@ -122,7 +83,7 @@ def test_sections_are_in_the_order_of_reading(full: ReportData) -> None:
     ]
 
 
-def test_leaderboard_marks_the_model_and_the_best(full: ReportData) -> None:
+def test_leaderboard_marks_the_model_and_the_best(full: ForecastReport) -> None:
     page = render(full)
     mine, rival = row_of(page, "<td>net</td>"), row_of(page, "seasonal_<wbr>naive_<wbr>24")
     assert '<tr class="mine">' in mine
@@ -133,12 +94,12 @@ def test_leaderboard_marks_the_model_and_the_best(full: ReportData) -> None:
     assert '<td class="worse">+52.0 %</td>' in rival
 
 
-def test_rival_that_beats_the_model_stands_out(full: ReportData) -> None:
+def test_rival_that_beats_the_model_stands_out(full: ForecastReport) -> None:
     page = render(replace(full, leaderboard=[{"name": "ridge", "mae": 39.0}, {"name": "net", "mae": 40.0}]))
     assert '<td class="better">−2.5 %</td>' in row_of(page, "<td>ridge</td>")
 
 
-def test_best_coverage_is_the_one_nearest_to_its_name(full: ReportData) -> None:
+def test_best_coverage_is_the_one_nearest_to_its_name(full: ForecastReport) -> None:
     page = render(
         replace(full, leaderboard=[{"name": "net", "mae": 1.0, "coverage_80": 0.78}, {"name": "b", "mae": 2.0, "coverage_80": 0.5}])
     )
@@ -146,7 +107,7 @@ def test_best_coverage_is_the_one_nearest_to_its_name(full: ReportData) -> None:
     assert '<td class="best">50.0 %</td>' not in page
 
 
-def test_kept_epoch_is_marked(full: ReportData) -> None:
+def test_kept_epoch_is_marked(full: ForecastReport) -> None:
     page = render(full)
     assert "best: epoch 3" in page
     assert "the best validation loss is 0.3333, after epoch 3" in page
@@ -154,13 +115,13 @@ def test_kept_epoch_is_marked(full: ReportData) -> None:
     assert "best: epoch 2" in render(replace(full, history=unmarked))
 
 
-def test_line_far_off_the_scale_is_named_with_its_size(full: ReportData) -> None:
+def test_line_far_off_the_scale_is_named_with_its_size(full: ForecastReport) -> None:
     page = render(full)
     assert "Off the scale: drift (up to 100)." in page
     assert "Off the scale" not in render(replace(full, lead_times={"net": [1.0, 2.0], "ridge": [2.0, 3.0]}))
 
 
-def test_cleaning_is_told_in_each_case(full: ReportData) -> None:
+def test_cleaning_is_told_in_each_case(full: ForecastReport) -> None:
     page = render(full)
     assert "412 values were replaced for the network (outlier 37, sentinel 375)." in page
     assert "The first 1 of 412 replaced values" in page
@@ -169,7 +130,7 @@ def test_cleaning_is_told_in_each_case(full: ReportData) -> None:
     assert "no value was changed" in render(replace(full, cleaning={"total": 0, "by_reason": {}, "rows": []}))
 
 
-def test_attention_is_drawn_by_steps_before_the_origin_in_either_order(full: ReportData) -> None:
+def test_attention_is_drawn_by_steps_before_the_origin_in_either_order(full: ForecastReport) -> None:
     page = render(full)
     assert "72 to 24 steps before:  25 %" in page
     assert "even weight, 50 %" in page.replace("\u00a0", " ")
@@ -178,14 +139,14 @@ def test_attention_is_drawn_by_steps_before_the_origin_in_either_order(full: Rep
     assert "<td>41.00</td><td>50.00</td><td>−18.0 %</td>" in page
 
 
-def test_tuning_shows_best_so_far_and_importance(full: ReportData) -> None:
+def test_tuning_shows_best_so_far_and_importance(full: ForecastReport) -> None:
     page = render(full)
     assert "4 trials (2 complete, 1 pruned, 1 failed), judged on validation origins only. Best: trial 2, 0.4." in page
     assert page.index("<span>hidden</span>") < page.index("<span>dropout</span>")
     assert '<tr class="mine"><td>2</td><td>0.4</td><td>128</td></tr>' in page
 
 
-def test_past_is_cut_to_what_leaves_the_forecast_legible(full: ReportData) -> None:
+def test_past_is_cut_to_what_leaves_the_forecast_legible(full: ForecastReport) -> None:
     past, ahead = [float(step) for step in range(1000)], [1.0] * 10
     times = [str(step) for step in range(1010)]
     page = render(replace(full, forecasts=[{"title": "t", "times": times, "past": past, "observed": ahead, "forecast": ahead}]))

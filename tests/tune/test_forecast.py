@@ -16,7 +16,7 @@ from tidegate.cli import app
 from tidegate.config import Config, build_config
 from tidegate.errors import RunError, SettingsError, TrainingError
 from tidegate.runs.folder import RunFolder
-from tidegate.tasks.forecast import train
+from tidegate.tasks.forecasting.verbs import train
 from tidegate.train.events import Event, Said, TrialEnded
 
 NETWORK = {"name": "attention-cnn-lstm", "filters": 4, "hidden": 8}

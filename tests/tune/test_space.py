@@ -8,8 +8,8 @@ import pytest
 
 from tidegate.config import AttentionCNNLSTMSettings, Config, build_config
 from tidegate.errors import SettingsError
-from tidegate.tasks.derive import derive_subsequences
-from tidegate.tasks.material import gather
+from tidegate.tasks.forecasting.derive import derive_subsequences
+from tidegate.tasks.forecasting.material import gather
 from tidegate.tune.knobs import Choice, Real, draw
 from tidegate.tune.space import OVERLAP, forecast_space, turn, turned_material
 

@@ -8,12 +8,12 @@ from typing import Annotated, Any
 import typer
 import typer.core
 
-from tidegate.cli.options import AsJson, ColumnOptions, Data, ForecastOptions, OtherData, Quiet, Run, option, takes
+from tidegate.cli.options import AsJson, CheckOptions, ClassOptions, Data, ForecastOptions, OtherData, Quiet, Run, Sequences, option, takes
 from tidegate.cli.output import say, say_error
 from tidegate.errors import TidegateError
 
 WRONG = 2
-ORDER = ("check", "train", "evaluate", "predict", "tune", "demo", "forecast")
+ORDER = ("check", "train", "evaluate", "predict", "tune", "demo", "forecast", "classify")
 
 
 class Verbs(typer.core.TyperGroup):
@@ -38,7 +38,11 @@ _PLAIN: dict[str, Any] = {
     "no_args_is_help": True,
     "pretty_exceptions_enable": False,
 }
-app = typer.Typer(name="tidegate", help="LSTM forecasters from a table: checked, trained, tested against naive rivals, kept.", **_PLAIN)
+app = typer.Typer(
+    name="tidegate",
+    help="LSTM models of sequences, forecasters and classifiers: checked, trained, tested against naive rivals, kept.",
+    **_PLAIN,
+)
 train = typer.Typer(
     short_help="Train, test and keep a model.", help="Train a model, test it against naive rivals, and keep it with all it needs.", **_PLAIN
 )
@@ -69,8 +73,8 @@ def _root(version: Annotated[bool, typer.Option("--version", callback=_version, 
 
 
 @app.command(short_help="What is wrong or odd with a table.")
-@takes(ColumnOptions)
-def check(data: Data, options: ColumnOptions, as_json: AsJson = False, quiet: Quiet = False) -> None:
+@takes(CheckOptions)
+def check(data: Data, options: CheckOptions, as_json: AsJson = False, quiet: Quiet = False) -> None:
     """Say what is wrong or odd with a table, before anything is trained. Exit status 1 if there are errors."""
     from tidegate.cli import verbs
 
@@ -94,6 +98,24 @@ def train_forecast(
     raise typer.Exit(verbs.train_forecast(data, options, out, resume, overwrite, as_json, quiet))
 
 
+@train.command("classify", short_help="From labelled sequences to a kept classifier.")
+@takes(ClassOptions)
+def train_classify(
+    data: Sequences,
+    options: ClassOptions,
+    test: Annotated[str | None, option("--test", "FILE", "Sequences to score on; default: a fifth of each class is held aside.")] = None,
+    out: Out = None,
+    resume: Resume = False,
+    overwrite: Overwrite = False,
+    as_json: AsJson = False,
+    quiet: Quiet = False,
+) -> None:
+    """Train a classifier on labelled sequences, test it against naive rivals, write a report, and keep it."""
+    from tidegate.cli import verbs
+
+    raise typer.Exit(verbs.train_classify(data, options, test, out, resume, overwrite, as_json, quiet))
+
+
 @app.command(short_help="Scores, naive rivals, verdict.")
 def evaluate(
     run: Run,
@@ -103,23 +125,25 @@ def evaluate(
     as_json: AsJson = False,
     quiet: Quiet = False,
 ) -> None:
-    """Score a run on its test part, or on every origin of another table, beside naive rivals, with a verdict."""
+    """Score a run on its test part, or on other data (all of its labelled sequences, every origin of a table), beside naive rivals, with a
+    verdict."""
     from tidegate.cli import verbs
 
     raise typer.Exit(verbs.evaluate(run, data, origins, statistical, as_json, quiet))
 
 
-@app.command(short_help="Forecasts from a run.")
+@app.command(short_help="Forecasts or classes from a run.")
 def predict(
     run: Run,
     data: OtherData = None,
     future: Annotated[str | None, option("--future", "FILE", "Table of the covariates that are known in the future.")] = None,
-    out: Annotated[str | None, option("--out", "FILE", "CSV or Parquet file for the forecasts; without it, CSV is printed.")] = None,
+    out: Annotated[str | None, option("--out", "FILE", "CSV or Parquet file for what comes out; without it, CSV is printed.")] = None,
     refit: Annotated[bool, typer.Option("--refit", help="Train on all rows first.")] = False,
     as_json: AsJson = False,
     quiet: Quiet = False,
 ) -> None:
-    """Forecast what comes after the last row of the run's table, or of another one."""
+    """Forecast what comes after the last row of the run's table, or of another one; or tell the class of each sequence, of the test part or
+    of other data."""
     from tidegate.cli import verbs
 
     raise typer.Exit(verbs.predict(run, data, future, out, refit, as_json, quiet))

@@ -18,6 +18,8 @@ DONE, FOUND_ERRORS = 0, 1
 _STYLES = {"error": "bold red", "warning": "yellow", "note": "cyan"}
 _WIDE = 120
 """Columns where standard output is no terminal."""
+_CLASSES = 12
+"""Classes and channels that are named."""
 
 
 def run(source: str, settings: "DataSettings", as_json: bool = False, quiet: bool = False) -> int:
@@ -25,7 +27,18 @@ def run(source: str, settings: "DataSettings", as_json: bool = False, quiet: boo
     from tidegate.data.check import check
     from tidegate.data.read import read_table
 
-    report = check(read_table(source, settings.layout), settings)
+    return _answer(check(read_table(source, settings.layout), settings), as_json, quiet)
+
+
+def run_labelled(source: str, *, label: str | None, id: str | None, time: str | None, as_json: bool = False, quiet: bool = False) -> int:
+    """The same for labelled sequences."""
+    from tidegate.data.check_labelled import check_labelled
+    from tidegate.data.labelled_table import read_labelled
+
+    return _answer(check_labelled(read_labelled(source, label=label, id=id, time=time)), as_json, quiet)
+
+
+def _answer(report: CheckReport, as_json: bool, quiet: bool) -> int:
     if as_json:
         say_json({"task": "check"} | report.to_json())
     elif not quiet:
@@ -57,6 +70,8 @@ def _facts(report: CheckReport) -> Table:
 
 
 def _rows(facts: dict) -> list[tuple[str, str]]:
+    if "sequences" in facts:
+        return _labelled_rows(facts)
     steps = facts["steps"]
     length = f"{steps['most']:,}" if steps["least"] == steps["most"] else f"{steps['least']:,} to {steps['most']:,}"
     rows = [("rows", f"{facts['rows']:,}"), ("series", f"{facts['series']:,} of {length} steps")]
@@ -68,6 +83,17 @@ def _rows(facts: dict) -> list[tuple[str, str]]:
         (role, ", ".join(facts[role])) for role in ("targets", "past", "future", "static")
     ]
     return rows + [(role, names) for role, names in roles if names]
+
+
+def _labelled_rows(facts: dict) -> list[tuple[str, str]]:
+    steps, classes = facts["steps"], list(facts["classes"].items())
+    length = f"{steps['most']:,}" if steps["least"] == steps["most"] else f"{steps['least']:,} to {steps['most']:,}"
+    shown = ", ".join(f"{name}: {count:,}" for name, count in classes[:_CLASSES]) + (", ..." if len(classes) > _CLASSES else "")
+    return [
+        ("sequences", f"{facts['sequences']:,} of {length} steps"),
+        ("channels", f"{len(facts['channels'])}: {', '.join(facts['channels'][:_CLASSES])}"),
+        ("classes", f"{len(classes)}; {shown}" if classes else "no labels"),
+    ]
 
 
 def _show_finding(finding: Finding, console: Console) -> None:

@@ -8,6 +8,12 @@ from typing import Annotated, Any, Literal, get_type_hints
 import typer
 
 Data = Annotated[str, typer.Argument(metavar="DATA", help="CSV, Parquet (file or folder), JSON lines or .tsf.", show_default=False)]
+Sequences = Annotated[
+    str,
+    typer.Argument(
+        metavar="DATA", help="Table with a row a step, UCR/UEA .ts, .arff or .tsv, or a folder of CSV files a class.", show_default=False
+    ),
+]
 OtherData = Annotated[str | None, typer.Argument(metavar="[DATA]", help="Another table; without it, the run's own.", show_default=False)]
 Run = Annotated[str, typer.Argument(metavar="RUN", help="The folder of a run.", show_default=False)]
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object and nothing else.")]
@@ -42,6 +48,30 @@ class ColumnOptions:
     season: Annotated[Texts, option("--season", "N[,N]", "Steps in a season; default: from the frequency.")] = None
     freq: Annotated[Text, option("--freq", "F", "Frequency, such as h, 15min, d, me; default: found in the data.")] = None
     time_format: Annotated[Text, option("--time-format", "F", "How times are written, such as %d/%m/%Y %H:%M.")] = None
+    config: Annotated[Text, option("--config", "FILE", "Settings as TOML or JSON, the tree of a run's config.json.")] = None
+    set: Annotated[list[str] | None, option("--set", "KEY=VALUE", "One setting, such as network.hidden=128; may be repeated.")] = None
+
+
+@dataclass(frozen=True)
+class CheckOptions(ColumnOptions):
+    """`check` looks at labelled sequences where a label is named, or where the data can be nothing else."""
+
+    label: Annotated[Text, option("--label", "C", "Column with the class of each sequence: check DATA for `train classify`.")] = None
+
+
+@dataclass(frozen=True)
+class ClassOptions:
+    """All that `train classify` can be told of settings."""
+
+    label: Annotated[Text, option("--label", "C", "Column with the class; default: label, class or target.")] = None
+    id: Annotated[Text, option("--id", "C", "Column that tells sequences apart; default: unique_id, item_id or id.")] = None
+    time: Annotated[Text, option("--time", "C", "Column to sort rows by; default: ds, timestamp or time, else as they stand.")] = None
+    channels: Annotated[Texts, option("--channels", "C[,C]", "Columns with values; default: all other numbers.")] = None
+    network: Annotated[Text, option("--network", "NAME", "conv-lstm (default), lstm or attention-cnn-lstm.")] = None
+    seed: Annotated[Count, option("--seed", "N", "Seed of all random numbers; default: 0.")] = None
+    max_epochs: Annotated[Count, option("--max-epochs", "N", "At most so many epochs.")] = None
+    time_limit: Annotated[Number, option("--time-limit", "SECONDS", "At most so many seconds of training.")] = None
+    device: Annotated[Text, option("--device", "D", "auto (default), cpu, cuda, mps, ...")] = None
     config: Annotated[Text, option("--config", "FILE", "Settings as TOML or JSON, the tree of a run's config.json.")] = None
     set: Annotated[list[str] | None, option("--set", "KEY=VALUE", "One setting, such as network.hidden=128; may be repeated.")] = None
 

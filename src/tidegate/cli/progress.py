@@ -1,5 +1,6 @@
 """How training is shown: a bar on a terminal, a line now and then in a log, nothing at all."""
 
+import math
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -17,10 +18,11 @@ LOG_SECONDS = 5.0
 
 
 class Watch:
-    """What the events add up to: pace, best loss, time left, why training stopped. The limits are the budget's, in seconds and steps."""
+    """What the events add up to: pace, best loss, time left, why training stopped. The limits are the budget's, in seconds and steps;
+    `samples` is what training counts: windows, or sequences."""
 
-    def __init__(self, time_limit: float | None = None, max_steps: int | None = None) -> None:
-        self._time_limit, self._max_steps = time_limit, max_steps
+    def __init__(self, time_limit: float | None = None, max_steps: int | None = None, samples: str = "windows") -> None:
+        self._time_limit, self._max_steps, self.samples = time_limit, max_steps, samples
         self.started: Started | None = None
         self.first: Stepped | None = None
         self.step: Stepped | None = None
@@ -35,7 +37,7 @@ class Watch:
             case Stepped():
                 self.first, self.step = self.first or event, event
             case EpochEnded():
-                self.best = event.best_loss
+                self.best = None if math.isnan(event.best_loss) else event.best_loss
             case Stopped():
                 self.stopped = event
 
@@ -60,7 +62,7 @@ class Watch:
         if not self.step:
             return ""
         best = "" if self.best is None else f", best {self.best:.4f}"
-        return f"loss {self.step.loss:.4f}{best}, {self.step.windows_per_second:,.0f} windows/s"
+        return f"loss {self.step.loss:.4f}{best}, {self.step.windows_per_second:,.0f} {self.samples}/s"
 
     @property
     def left_text(self) -> str:
@@ -143,15 +145,18 @@ def describe(event: Event, watch: Watch) -> str | None:
             return f"note: {event.text}"
         case Started():
             resumed = f", going on from epoch {event.epoch + 1}, step {event.step}" if event.step else ""
-            words = f"training: {event.parameters:,} parameters, {event.windows:,} windows an epoch"
+            words = f"training: {event.parameters:,} parameters, {event.windows:,} {watch.samples} an epoch"
             return f"{words}, at most {counted(event.max_epochs, 'epoch')}, {event.device} with {counted(event.threads, 'thread')}{resumed}"
         case EpochEnded():
             epochs = f"/{watch.started.max_epochs}" if watch.started else ""
-            losses = f"train {event.train_loss:.4f}, validation {event.validation_loss:.4f}{' (best)' if event.best else ''}"
+            judged = f", validation {event.validation_loss:.4f}{' (best)' if event.best else ''}"
+            losses = f"train {event.train_loss:.4f}{'' if math.isnan(event.validation_loss) else judged}"
             left = f", {watch.left_text}" if watch.left_text else ""
             return f"epoch {event.epoch + 1}{epochs}: {losses}, {duration(event.seconds)}{left}"
         case Stopped() if event.best_epoch < 0:
             return f"stopped: {event.reason}, before the first epoch has ended; {duration(event.seconds)}"
+        case Stopped() if math.isnan(event.best_loss):
+            return f"stopped: {event.reason}; {duration(event.seconds)}"
         case Stopped():
             return (
                 f"stopped: {event.reason}; best epoch {event.best_epoch + 1}, validation {event.best_loss:.4f}, {duration(event.seconds)}"

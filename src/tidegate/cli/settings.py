@@ -3,10 +3,10 @@
 import csv
 from typing import Any
 
-from tidegate.cli.options import ColumnOptions, ForecastOptions
-from tidegate.config import NETWORKS, Config, build_config, read_config, set_key
-from tidegate.errors import SettingsError, did_you_mean
-from tidegate.tasks.choose_network import choose_network
+from tidegate.cli.options import ClassOptions, ColumnOptions, ForecastOptions
+from tidegate.config import Config, RunSettings, build_config, build_settings, name_network, read_config, set_key
+from tidegate.config_classify import ClassConfig
+from tidegate.errors import SettingsError
 
 
 def forecast_config(options: ForecastOptions) -> Config:
@@ -17,17 +17,29 @@ def forecast_config(options: ForecastOptions) -> Config:
     clean = None if options.clean is None else options.clean == "on"
     _put(tree, "data", {"split": options.split, "clean": clean})
     _put(tree, "training", training)
-    choose_network(tree, options.network)
-    _apply(tree, options)
+    name_network(tree, options.network, Config)
+    _set(tree, options.set, Config)
     if "horizon" not in tree.get("data", {}):
         raise SettingsError("The horizon is missing. Give --horizon N, the number of steps to forecast.")
     return build_config(tree)
 
 
+def class_config(options: ClassOptions) -> ClassConfig:
+    """The settings of `train classify`. Raises SettingsError that names the option or key."""
+    tree = read_config(options.config) if options.config else {}
+    columns = {"label": options.label, "id": options.id, "time": options.time, "channels": names("--channels", options.channels)}
+    training = {"seed": options.seed, "max_epochs": options.max_epochs, "time_limit": options.time_limit, "device": options.device}
+    _put(tree, "data", columns)
+    _put(tree, "training", training)
+    name_network(tree, options.network, ClassConfig)
+    _set(tree, options.set, ClassConfig)
+    return build_settings(tree, ClassConfig)
+
+
 def check_config(options: ColumnOptions) -> Config:
     """The settings of `check`; without a horizon, one step."""
     tree = _tree(options)
-    _apply(tree, options)
+    _set(tree, options.set, Config)
     tree.setdefault("data", {}).setdefault("horizon", 1)
     return build_config(tree)
 
@@ -74,13 +86,8 @@ def _put(tree: dict[str, Any], section: str, values: dict[str, Any]) -> None:
     tree[section].update(given)
 
 
-def _apply(tree: dict[str, Any], options: ColumnOptions) -> None:
+def _set(tree: dict[str, Any], assignments: list[str] | None, kind: type[RunSettings]) -> None:
     """Each --set, and the default network's name where only its settings are given."""
-    for assignment in options.set or ():
+    for assignment in assignments or ():
         set_key(tree, assignment)
-    network = tree.get("network")
-    if not isinstance(network, dict):
-        return
-    name = network.setdefault("name", NETWORKS[0])
-    if name not in NETWORKS:
-        raise SettingsError(f"Unknown network '{name}'.{did_you_mean(str(name), NETWORKS)}")
+    name_network(tree, None, kind)

@@ -12,6 +12,7 @@ from rich.text import Text
 from tidegate.formatting import format_column
 
 AIMS = {"mae": "↓", "rmse": "↓", "mase": "↓", "smape": "↓", "r2": "↑", "bias": "→0", "pinball": "↓", "coverage": "→", "mape": "↓"}
+AIMS |= {"accuracy": "↑", "balanced_accuracy": "↑", "f1_macro": "↑", "log_loss": "↓", "roc_auc": "↑", "ece": "↓"}
 """Metrics in the order in which they are shown, and which way is better: down, up, or towards a value."""
 _WIDE = 120
 """Columns where standard output is no terminal."""
@@ -58,4 +59,5 @@ def _ordered(rows: Sequence[Mapping[str, Any]]) -> list[str]:
     """The metrics' names in the order of AIMS, unknown ones last."""
     order = list(AIMS)
     names = dict.fromkeys(name for row in rows for name in row if name not in ("rank", "name"))
-    return sorted(names, key=lambda name: order.index(stem) if (stem := name.split("_")[0]) in order else len(order))
+    stems = {name: name if name in order else name.split("_")[0] for name in names}
+    return sorted(names, key=lambda name: order.index(stems[name]) if stems[name] in order else len(order))

@@ -2,25 +2,38 @@
 
 import shlex
 from collections.abc import Callable
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
 from tidegate.cli.interrupt import interruptible
-from tidegate.cli.options import ColumnOptions, ForecastOptions
+from tidegate.cli.options import CheckOptions, ClassOptions, ForecastOptions
 from tidegate.cli.output import say, say_json
 from tidegate.cli.progress import Listener, Watch, listening
-from tidegate.cli.settings import check_config, forecast_config
+from tidegate.cli.settings import check_config, class_config, forecast_config
 from tidegate.cli.show import print_scores
+from tidegate.errors import SettingsError
+from tidegate.runs.folder import RunFolder
 
 DONE, STOPPED = 0, 130
+FORECAST, CLASSIFY = "forecast", "classify"
+LABELLED = ("label", "id", "time")
+"""Options of `check` that labelled sequences have too."""
+CLASSIFIER = "this run's task is 'classify'"
 Work = Callable[[Listener, Callable[[], bool]], Any]
 """Training: given a listener, and a function that says whether to stop."""
 
 
-def check(data: str, options: ColumnOptions, as_json: bool, quiet: bool) -> int:
-    """Show what is wrong or odd with a table; 1 if there are errors."""
-    from tidegate.cli.check import run
+def check(data: str, options: CheckOptions, as_json: bool, quiet: bool) -> int:
+    """Show what is wrong or odd with a table, or with labelled sequences; 1 if there are errors."""
+    from tidegate.cli.check import run, run_labelled
+    from tidegate.data.labelled_table import labelled_kind
 
+    if options.label is not None or labelled_kind(data):
+        names = [field.name for field in fields(options) if field.name not in LABELLED]
+        given = {f"--{name.replace('_', '-')}": getattr(options, name) is not None for name in names}
+        _refuse(f"{data} is checked as labelled sequences", given)
+        return run_labelled(data, label=options.label, id=options.id, time=options.time, as_json=as_json, quiet=quiet)
     return run(data, check_config(options).data, as_json=as_json, quiet=quiet)
 
 
@@ -28,14 +41,28 @@ def train_forecast(data: str, options: ForecastOptions, out: str | None, resume:
     """Train, score and keep a forecaster."""
     config = forecast_config(options)
     folder = Path(out) if out else default_folder(data)
-    from tidegate.tasks.forecast import train
+    from tidegate.tasks.forecasting.verbs import train
 
     def work(listen: Listener, interrupted: Callable[[], bool]) -> Any:
         return train(data, config, folder, resume=resume, overwrite=overwrite, listen=listen, interrupted=interrupted)
 
-    return _train_and_show(
-        work, Watch(config.training.time_limit, config.training.max_steps), folder, "the same command with --resume", as_json, quiet
-    )
+    watch = Watch(config.training.time_limit, config.training.max_steps)
+    return _train_and_show(FORECAST, work, watch, folder, "the same command with --resume", as_json, quiet)
+
+
+def train_classify(
+    data: str, options: ClassOptions, test: str | None, out: str | None, resume: bool, overwrite: bool, as_json: bool, quiet: bool
+) -> int:
+    """Train, score and keep a classifier."""
+    config = class_config(options)
+    folder = Path(out) if out else default_folder(data)
+    from tidegate.tasks.classification.verbs import train
+
+    def work(listen: Listener, interrupted: Callable[[], bool]) -> Any:
+        return train(data, config, folder, test=test, resume=resume, overwrite=overwrite, listen=listen, interrupted=interrupted)
+
+    watch = Watch(config.training.time_limit, config.training.max_steps, "sequences")
+    return _train_and_show(CLASSIFY, work, watch, folder, "the same command with --resume", as_json, quiet)
 
 
 def tune_forecast(
@@ -59,14 +86,21 @@ def tune_forecast(
         return search(data, config, folder, trials=trials, overwrite=overwrite, listen=listen, interrupted=interrupted, **limits)
 
     saved = storage or str(folder.with_name(f"{folder.name}.study"))
-    return _train_and_show(work, Watch(None, config.training.max_steps), folder, "the same command", as_json, quiet, saved)
+    return _train_and_show(FORECAST, work, Watch(None, config.training.max_steps), folder, "the same command", as_json, quiet, saved)
 
 
 def evaluate(run: str, data: str | None, origins: int | None, statistical: bool, as_json: bool, quiet: bool) -> int:
     """Score a run beside the baselines."""
-    from tidegate.tasks.forecast import evaluate as score
+    found: Any
+    if RunFolder.task_of(run) == CLASSIFY:
+        from tidegate.tasks.classification.verbs import evaluate as score_classes
 
-    found = score(Path(run), data, origins=origins, statistical=statistical)
+        _refuse(CLASSIFIER, {"--origins": origins is not None, "--statistical": statistical})
+        found = score_classes(Path(run), data)
+    else:
+        from tidegate.tasks.forecasting.verbs import evaluate as score
+
+        found = score(Path(run), data, origins=origins, statistical=statistical)
     if as_json:
         say_json(found.to_json() | {"table": found.table})
     elif not quiet:
@@ -77,14 +111,22 @@ def evaluate(run: str, data: str | None, origins: int | None, statistical: bool,
 
 
 def predict(run: str, data: str | None, future: str | None, out: str | None, refit: bool, as_json: bool, quiet: bool) -> int:
-    """Forecast from the end of the run's data, or of another table."""
-    from tidegate.tasks.forecast import predict as forecast
-
+    """Forecast from the end of the run's data, or of another table; or classes of sequences."""
+    task = RunFolder.task_of(run)
     with listening(as_json or quiet) as listen:
-        frame = forecast(Path(run), data, future=future, out=out, refit=refit, listen=listen)
+        if task == CLASSIFY:
+            from tidegate.tasks.classification.verbs import predict as classify
+
+            _refuse(CLASSIFIER, {"--future": future is not None, "--refit": refit})
+            frame = classify(Path(run), data, out=out, listen=listen)
+        else:
+            from tidegate.tasks.forecasting.verbs import predict as forecast
+
+            frame = forecast(Path(run), data, future=future, out=out, refit=refit, listen=listen)
     if as_json:
         rows: Any = None if out else [{name: _cell(value) for name, value in row.items()} for row in frame.iter_rows(named=True)]
-        say_json({"task": "forecast", "out": out, "rows": len(frame), "columns": frame.columns, "forecast": rows})
+        said = "classes" if task == CLASSIFY else "forecast"
+        say_json({"task": task, "out": out, "rows": len(frame), "columns": frame.columns, said: rows})
     elif out and not quiet:
         say(f"{len(frame):,} rows in {out}")
     elif not out:
@@ -95,30 +137,37 @@ def predict(run: str, data: str | None, future: str | None, out: str | None, ref
 
 def demo(out: str | None, as_json: bool, quiet: bool) -> int:
     """The main job on the data that ships with the package."""
-    from tidegate.tasks.demo import demo_config, run_demo
+    from tidegate.tasks.forecasting.demo import demo_config, run_demo
 
     folder, settings = Path(out) if out else Path("runs") / "demo", demo_config()
 
     def work(listen: Listener, interrupted: Callable[[], bool]) -> Any:
         return run_demo(folder, listen=listen, interrupted=interrupted)
 
-    return _train_and_show(
-        work, Watch(settings.training.time_limit, settings.training.max_steps), folder, "the same command", as_json, quiet
-    )
+    watch = Watch(settings.training.time_limit, settings.training.max_steps)
+    return _train_and_show(FORECAST, work, watch, folder, "the same command", as_json, quiet)
 
 
-def _train_and_show(work: Work, watch: Watch, folder: Path, again: str, as_json: bool, quiet: bool, saved: str | None = None) -> int:
+def _train_and_show(
+    task: str, work: Work, watch: Watch, folder: Path, again: str, as_json: bool, quiet: bool, saved: str | None = None
+) -> int:
     """Train while it is shown and can be interrupted, then show what came of it; `saved`: where it is if not in `folder`."""
     silent = as_json or quiet
     with interruptible(silent) as interrupted, listening(silent, watch) as listen:
         try:
             summary = work(listen, interrupted)
         except KeyboardInterrupt:
-            return _stopped(folder, saved or str(folder), again, as_json, quiet)
+            return _stopped(task, folder, saved or str(folder), again, as_json, quiet)
     if summary.interrupted:
-        return _stopped(folder, saved or str(folder), again, as_json, quiet)
+        return _stopped(task, folder, saved or str(folder), again, as_json, quiet)
     _show_summary(summary, as_json, quiet)
     return DONE
+
+
+def _refuse(what: str, given: dict[str, bool]) -> None:
+    """Raise SettingsError for an option that is given and not for this."""
+    for name in (name for name, there in given.items() if there):
+        raise SettingsError(f"{name} is for forecasts, and {what}. Leave it out.")
 
 
 def default_folder(data: str) -> Path:
@@ -129,21 +178,21 @@ def default_folder(data: str) -> Path:
 def _show_summary(summary: Any, as_json: bool, quiet: bool) -> None:
     """What came of a training, where it lies, and what to type next."""
     if as_json:
-        facts = {"task": "forecast", "run": str(summary.folder), "metrics": summary.metrics, "baselines": summary.baselines}
+        facts = {"task": summary.task, "run": str(summary.folder), "metrics": summary.metrics, "baselines": summary.baselines}
         facts |= {} if summary.tuning is None else {"tuning": summary.tuning}
         say_json(facts | {"verdict": summary.verdict, "seconds": summary.seconds, "notes": summary.notes, "table": summary.table})
     elif not quiet:
         print_scores(summary.table, summary.baselines, summary.verdict)
         folder = shlex.quote(str(summary.folder))
         say(f"\nreport    {summary.folder / 'report.html'}")
-        say(f"next      tidegate predict {folder} --out forecast.csv")
+        say(f"next      tidegate predict {folder} --out {'classes' if summary.task == CLASSIFY else 'forecast'}.csv")
         say(f"          tidegate evaluate {folder}")
 
 
-def _stopped(folder: Path, saved: str, again: str, as_json: bool, quiet: bool) -> int:
+def _stopped(task: str, folder: Path, saved: str, again: str, as_json: bool, quiet: bool) -> int:
     """Say that training was interrupted, and how to go on; `demo` and `tune` do so by themselves."""
     if as_json:
-        say_json({"task": "forecast", "run": str(folder), "state": "interrupted"})
+        say_json({"task": task, "run": str(folder), "state": "interrupted"})
     elif not quiet:
         say(f"interrupted: what was done is saved in {saved}; {again} goes on")
     return STOPPED

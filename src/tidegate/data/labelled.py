@@ -1,11 +1,13 @@
 """Sequences with a label each: what a classifier is trained on, and how it is made from arrays."""
 
+import hashlib
+import json
 import math
 import re
 from collections.abc import Iterable
 from collections.abc import Sequence as Listed
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 
@@ -13,6 +15,7 @@ from tidegate.data.calendar import Frequency
 from tidegate.data.sequences import Channel, Sequences
 from tidegate.errors import DataError
 
+LabelKind = Literal["text", "number", "truth"]
 _WHOLE = re.compile(r"[-+]?\d+(\.\d*([eE][-+]?\d+)?|[eE][-+]?\d+)")
 _EXACT = 1 << 53
 """Up to here a float64 holds every whole number."""
@@ -28,6 +31,11 @@ class LabelledSequences:
     source     file name, "data frame" or "arrays", for messages
     lines      int64 [n]: the line of the file in which each sequence stands; None where it has no line of its own
     notes      what was recognised, and what is odd
+    label_kind what labels were before they were names: text, numbers or truth values
+    id_name    the column of ids
+    id_type    its type, as polars calls it
+    label_name the column of labels; None: they had none
+    frame_kind "file", or whose frame they came in, as of Table
     """
 
     sequences: Sequences
@@ -36,6 +44,11 @@ class LabelledSequences:
     source: str = "arrays"
     lines: np.ndarray | None = None
     notes: tuple[str, ...] = ()
+    label_kind: LabelKind = "text"
+    id_name: str = "id"
+    id_type: str = "String"
+    label_name: str | None = None
+    frame_kind: str = "file"
 
     def __len__(self) -> int:
         return len(self.sequences)
@@ -73,9 +86,20 @@ class LabelledSequences:
         known = set(classes)
         return tuple(name for name in self.classes if name not in known)
 
+    def checksum(self) -> str:
+        """SHA-256 of all that a classifier learns from: values, lengths, labels, names."""
+        digest = hashlib.sha256()
+        for array in (self.sequences.values, self.sequences.offsets, self.labels):
+            digest.update(np.ascontiguousarray(array).data)
+        names = [self.classes, self.sequences.ids, [channel.name for channel in self.sequences.channels]]
+        digest.update(json.dumps(names).encode())
+        return digest.hexdigest()
+
     def require_labels(self) -> None:
         """What training needs: raise DataError unless each sequence has a label, and there are two classes or more."""
         missing = np.flatnonzero(self.labels < 0)
+        if missing.size == len(self):
+            raise DataError(f"{self.source}: no sequence has a label. Name the column that holds it with --label; for arrays give y.")
         if missing.size:
             words = f"{missing.size:,} of {len(self):,} sequences have none"
             raise DataError(f"{self.place(int(missing[0]))}: no label ({words}). Label them, or leave them out.")
@@ -107,7 +131,17 @@ def from_arrays(
     if shape is not None and len(shape) == 3 and shape[2] > shape[1]:
         notes.append(f"{shape[1]} steps and more channels ({shape[2]}): arrays are [n, T, C], unlike the [n, C, T] of aeon and sktime")
     labels = _labels(y, len(lengths))
-    return label_rows(values, lengths, labels, ids=ids, channels=channels, source=source, notes=notes)
+    data = label_rows(values, lengths, labels, ids=ids, channels=channels, source=source, notes=notes)
+    return replace(data, label_kind=_kind_of(y))
+
+
+def class_values(classes: Listed[str], kind: LabelKind) -> np.ndarray:
+    """The classes as labels were given: [K] of texts, whole numbers, floats or truth values."""
+    if kind == "truth":
+        return np.array([name == "true" for name in classes])
+    if kind == "number":
+        return np.array([int(name) if name.lstrip("+-").isdecimal() else float(name) for name in classes])
+    return np.array(classes, dtype=object)
 
 
 def label_rows(
@@ -151,7 +185,7 @@ def label_rows(
     coded = np.array([-1 if label is None else numbers[label] for label in labels], dtype=np.int64)
     result = LabelledSequences(sequences, coded, classes, source, lines)
     _check_values(result, values)
-    return replace(result, notes=(*notes, *_label_notes(result)))
+    return replace(result, notes=(*notes, *label_notes(result)))
 
 
 def label_text(value: Any) -> str | None:
@@ -167,6 +201,15 @@ def label_text(value: Any) -> str | None:
     if _WHOLE.fullmatch(text) and float(text).is_integer() and abs(float(text)) <= _EXACT:
         return str(int(float(text)))
     return text or None
+
+
+def _kind_of(y: Any) -> LabelKind:
+    values = [value for value in np.asarray(y, dtype=object).ravel().tolist() if label_text(value) is not None] if y is not None else []
+    values = [value.item() if hasattr(value, "item") else value for value in values]
+    if values and all(isinstance(value, bool) for value in values):
+        return "truth"
+    numbers = values and all(isinstance(value, int | float) and not isinstance(value, bool) for value in values)
+    return "number" if numbers else "text"
 
 
 def _labels(y: Any, count: int) -> list[str | None]:
@@ -265,7 +308,8 @@ def _check_values(data: LabelledSequences, given: np.ndarray) -> None:
         )
 
 
-def _label_notes(data: LabelledSequences) -> list[str]:
+def label_notes(data: LabelledSequences) -> list[str]:
+    """What is odd with labels."""
     missing = np.flatnonzero(data.labels < 0)
     if missing.size == len(data):
         return ["no sequence has a label"]

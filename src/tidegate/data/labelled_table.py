@@ -3,7 +3,7 @@
 from collections.abc import Sequence as Listed
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import polars as pl
@@ -11,7 +11,7 @@ import polars as pl
 from tidegate.data.archive import is_archive, read_archive
 from tidegate.data.channels import Reader
 from tidegate.data.columns import ID_NAMES, TIME_NAMES, check_roles, some_names, usual_column
-from tidegate.data.labelled import LabelledSequences, label_rows, label_text
+from tidegate.data.labelled import LabelKind, LabelledSequences, label_rows, label_text
 from tidegate.data.read import read_table
 from tidegate.data.scan import Keys, encode_runs
 from tidegate.data.sequences import Channel
@@ -34,6 +34,7 @@ def read_labelled(
     id: str | None = None,
     time: str | None = None,
     channels: Listed[str] | None = None,
+    need_label: bool = True,
 ) -> LabelledSequences:
     """Labelled sequences from a path or a data frame.
 
@@ -44,6 +45,7 @@ def read_labelled(
     id        column that tells sequences apart; None: 'unique_id', 'item_id' or 'id'
     time      column to sort the rows of a sequence by; None: 'ds', 'timestamp' or 'time' if there is one, else rows are in order
     channels  columns with values; None: all other columns of numbers
+    need_label  false: a table without the column `label` has no labels, rather than an error, and that it has none is not noted
 
     What is not used is in the notes. Raises DataError that names the file and the line, row or sequence; SettingsError for a column
     with two roles, and for columns where the format has none.
@@ -59,7 +61,23 @@ def read_labelled(
         if is_archive(path):
             _refuse(given, tuple(given), f"{path.name} is a file of the UCR/UEA archive, which names no columns")
             return read_archive(path)
-    return _read_long(read_table(source), label, id, time, channels)
+    table = read_table(source)
+    if not need_label and label is not None and label not in table.schema:
+        label = None
+    return _read_long(table, label, id, time, channels, need_label)
+
+
+def labelled_kind(source: Any) -> Literal["archive", "folder"] | None:
+    """What a path leads to that can be nothing but labelled sequences: a file of the archive, or a folder of classes."""
+    if not isinstance(source, str | Path):
+        return None
+    path = _expanded(source)
+    try:
+        if path.is_dir():
+            return "folder" if any("=" not in name for name in _class_folders(path)) else None
+    except (DataError, OSError):  # whoever reads it says why it cannot be
+        return None
+    return "archive" if is_archive(path) else None
 
 
 def _expanded(source: str | Path) -> Path:
@@ -90,8 +108,10 @@ class _Columns:
         return [name for name in (self.id, self.label, self.time, *self.channels) if name]
 
 
-def _read_long(table: Table, label: str | None, id: str | None, time: str | None, channels: Listed[str] | None) -> LabelledSequences:
-    columns, notes = _find_columns(table, label, id, time, channels)
+def _read_long(
+    table: Table, label: str | None, id: str | None, time: str | None, channels: Listed[str] | None, need_label: bool
+) -> LabelledSequences:
+    columns, notes = _find_columns(table, label, id, time, channels, need_label)
     frame = table.frame(columns.all)
     texts = Keys(columns.id, None, None, table.source).id_texts(frame, 0)
     ids = texts.unique(maintain_order=True)
@@ -104,7 +124,7 @@ def _read_long(table: Table, label: str | None, id: str | None, time: str | None
     starts = np.flatnonzero(np.diff(codes, prepend=-1))
     lengths = np.diff(starts, append=len(codes))
     labels = _labels(frame[columns.label], ids, starts, order, table.source) if columns.label else [None] * len(ids)
-    return label_rows(
+    data = label_rows(
         values,
         lengths,
         labels,
@@ -113,10 +133,13 @@ def _read_long(table: Table, label: str | None, id: str | None, time: str | None
         source=table.source,
         notes=[*table.notes, *notes, *more],
     )
+    kind = "text" if columns.label is None else _kind_of(frame[columns.label].dtype)
+    id_type = str(table.schema[columns.id])
+    return replace(data, label_kind=kind, id_name=columns.id, id_type=id_type, label_name=columns.label, frame_kind=table.kind)
 
 
 def _find_columns(
-    table: Table, label: str | None, id: str | None, time: str | None, channels: Listed[str] | None
+    table: Table, label: str | None, id: str | None, time: str | None, channels: Listed[str] | None, need_label: bool
 ) -> tuple[_Columns, list[str]]:
     taken = [name for name in (label, id, time, *(channels or ())) if name]
     id = usual_column(table, id, _IDS, taken)
@@ -130,7 +153,7 @@ def _find_columns(
     columns = _Columns(id, label, time, tuple(channels))
     _check_columns(table, columns)
     notes = []
-    if label is None:
+    if label is None and need_label:
         notes.append(f"no label column: none is given, and there is no {_or(_LABELS)}")
     if time is None:
         notes.append("no time column: rows of a sequence are in the order of the table")
@@ -138,6 +161,10 @@ def _find_columns(
     if ignored:
         notes.append(f"undeclared columns are ignored: {some_names(ignored)}")
     return columns, notes
+
+
+def _kind_of(dtype: pl.DataType) -> LabelKind:
+    return "truth" if dtype == pl.Boolean else "number" if dtype.is_numeric() else "text"
 
 
 def _or(names: tuple[str, ...]) -> str:

@@ -14,11 +14,14 @@ LIKE_LENGTH_BATCHES = 20
 
 
 class SequenceBatch(NamedTuple):
-    """What a network sees of some sequences. x_BTC float32, NaN is missing; steps from lengths_B on are zero; numbers_B: which they are."""
+    """What a network sees of some sequences. x_BTC float32, NaN is missing; steps from lengths_B on are zero; numbers_B: which they are.
+    Where sequences are mixed, partners_B is the place in the batch of the other one and shares_B float32 the share of the first."""
 
     x_BTC: np.ndarray
     lengths_B: np.ndarray
     numbers_B: np.ndarray
+    partners_B: np.ndarray | None = None
+    shares_B: np.ndarray | None = None
 
 
 def cut_batch(sequences: Sequences, numbers_B: np.ndarray) -> SequenceBatch:
@@ -54,10 +57,18 @@ def batches_at_random(numbers: np.ndarray, lengths: np.ndarray, size: int, rando
 def hold_aside(labels: np.ndarray, fraction: float, random: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
     """Numbers of the sequences to train on, and of those held aside: of each class about that fraction, at least one where it has two or
     more, none where it has one. Sequences without a label (-1) are in neither. Both ascending."""
-    aside = []
-    for label in np.unique(labels[labels >= 0]):
-        members = random.permutation(np.flatnonzero(labels == label))
-        count = min(max(1, round(fraction * len(members))), len(members) - 1) if fraction else 0
-        aside.append(members[:count])
-    held = np.sort(np.concatenate(aside)) if aside else np.zeros(0, np.int64)
+    held = folds_aside(labels, fraction, random)[0]
     return np.setdiff1d(np.flatnonzero(labels >= 0), held), held
+
+
+def folds_aside(labels: np.ndarray, fraction: float, random: np.random.Generator) -> list[np.ndarray]:
+    """The numbers that each of about 1 / fraction networks holds aside, as `hold_aside` says, ascending. They share sequences only where
+    a class has fewer of them than there are folds; together they leave out what the rounding of the fraction does."""
+    order = [random.permutation(np.flatnonzero(labels == label)) for label in np.unique(labels[labels >= 0])]
+    counts = [min(max(1, round(fraction * len(members))), len(members) - 1) if fraction else 0 for members in order]
+    folds = []
+    for number in range(round(1 / fraction) if fraction else 1):
+        places = [(number * count + np.arange(count)) % len(members) for members, count in zip(order, counts, strict=True)]
+        held = [members[place] for members, place in zip(order, places, strict=True)]
+        folds.append(np.sort(np.concatenate(held)) if held else np.zeros(0, np.int64))
+    return folds

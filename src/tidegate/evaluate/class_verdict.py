@@ -29,6 +29,7 @@ class ClassComparison:
     difference_points: float
     p: float
     num: int
+    metric: str = "accuracy"
 
 
 @dataclass(frozen=True)
@@ -42,6 +43,11 @@ class ClassVerdict:
     def beats(self) -> bool:
         """Whether every rival is beaten by more than noise."""
         return bool(self.rows) and all(row.outcome == "beats" for row in self.rows)
+
+    @property
+    def loses(self) -> bool:
+        """Whether a rival is better by more than noise."""
+        return any(row.outcome == "loses" for row in self.rows)
 
     def table(self) -> list[dict[str, str | float | int]]:
         """The rows as plain values."""

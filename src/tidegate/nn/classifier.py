@@ -19,6 +19,7 @@ from tidegate.config_classify import (
 )
 from tidegate.nn.attention_cnn import AttentionCNN
 from tidegate.nn.covariates import CovariateUnit
+from tidegate.nn.dilated import DilatedOutput
 from tidegate.nn.lstm import LSTM
 from tidegate.nn.lstm_unit import LSTMUnit
 from tidegate.nn.multi_scale import MultiScaleStem, kernel_lengths
@@ -197,14 +198,20 @@ class LSTMClassifier(SequenceClassifier):
 
 class ConvLSTMClassifier(SequenceClassifier):
     """Convolutions of several lengths find shapes, an LSTM over them finds their order. To the output go the LSTM's pooled hidden states
-    beside the mean of the convolutions' features over time, which alone would be InceptionTime's network (`recurrent=False`)."""
+    beside the mean of the convolutions' features over time, which alone would be InceptionTime's network (`recurrent=False`).
+
+    Fixed dilated convolutions have an output of their own, solved for before training begins (`dilated.fit`). Logits in training mode are
+    those of the output that is trained; else of the mean of both outputs' probabilities, of which the trained one has `share`."""
+
+    share: Tensor
 
     def __init__(self, shape: ClassifierShape, settings: ConvLSTMClassifierSettings) -> None:
         pool = settings.pool or -(-shape.steps // LSTM_STEPS)
         settings = settings.model_copy(update={"kernel": kernel_lengths(settings.kernel, shape.steps)[0], "pool": pool})
         super().__init__(shape, settings)
         self.pool = settings.pool or 1
-        self.stem = MultiScaleStem(self.values.features, settings.filters, kernel_lengths(settings.kernel, shape.steps), settings.blocks)
+        kernels = kernel_lengths(settings.kernel, shape.steps)
+        self.stem = MultiScaleStem(self.values.features, settings.filters, kernels, settings.blocks, self.pool, settings.fine_blocks)
         features = self.stem.features
         self.lstm, self.pooling = None, None
         if settings.recurrent:
@@ -212,19 +219,37 @@ class ConvLSTMClassifier(SequenceClassifier):
             self.pooling = TimePooling(settings.pooling, self.lstm.features)
             features += self.lstm.features
         self.output = _linear_output(features, shape, settings)
+        self.dilated = None
+        if settings.dilated_features:
+            self.dilated = DilatedOutput(shape.channels, shape.classes, shape.steps, settings.dilated_features)
+            self.register_buffer("share", torch.tensor(0.5))
+
+    def forward(self, x_BTC: Tensor, lengths_B: Tensor) -> Classification:
+        """See SequenceClassifier."""
+        trained = super().forward(x_BTC, lengths_B)
+        solved_BK = None if self.training else self.solved(x_BTC, lengths_B)
+        if solved_BK is None:
+            return trained
+        trained_BK = trained.logits_BK.log_softmax(1) + self.share.log()
+        return trained._replace(logits_BK=torch.logaddexp(trained_BK, solved_BK.log_softmax(1) + (1.0 - self.share).log()))
+
+    def solved(self, x_BTC: Tensor, lengths_B: Tensor) -> Tensor | None:
+        """Logits [B, K] of the output that is solved for; None where the network has none."""
+        if self.dilated is None:
+            return None
+        return self.dilated(x_BTC, torch.arange(x_BTC.shape[1], device=x_BTC.device) < lengths_B.to(x_BTC.device)[:, None])
 
     def encode(self, batch: Batch) -> tuple[Tensor, Tensor | None]:
         """See SequenceClassifier; the weights are those of pooled steps, `pool` steps each."""
         padded = batch.lengths_B is not None
         y_BFT = self.stem(batch.x_BTI.transpose(1, 2), batch.inside_BT[:, None] if padded else None)
-        mean_BF = y_BFT.sum(2) / batch.inside_BT.sum(1, keepdim=True).clamp(min=1)
+        inside_BT = batch.inside_BT[:, :: self.pool]
+        mean_BF = y_BFT.sum(2) / inside_BT.sum(1, keepdim=True).clamp(min=1)
         if self.lstm is None or self.pooling is None:
             return mean_BF, None
-        # The stem's features are never below zero, so padding, which is zero, never is the maximum.
-        y_BTF = functional.max_pool1d(y_BFT, self.pool, ceil_mode=True).transpose(1, 2)
         lengths_B = None if batch.lengths_B is None else (batch.lengths_B + self.pool - 1) // self.pool
-        y_BTF, states = self.lstm(y_BTF, None, lengths_B)
-        pooled_BF, weights_BT = self.pooling(y_BTF, last_hidden(states), batch.inside_BT[:, :: self.pool])
+        y_BTF, states = self.lstm(y_BFT.transpose(1, 2), None, lengths_B)
+        pooled_BF, weights_BT = self.pooling(y_BTF, last_hidden(states), inside_BT)
         return torch.cat([pooled_BF, mean_BF], 1), weights_BT
 
 

@@ -66,11 +66,13 @@ class MultiScaleBlock(nn.Module):
 
 
 class MultiScaleStem(nn.Module):
-    """[B, I, T] -> [B, 4F, T], never below zero, and zero at padding: blocks one after the other, with a shortcut around every three."""
+    """[B, I, T] -> [B, 4F, T / pool, rounded up], never below zero, and zero at padding: blocks one after the other, with a shortcut around
+    every three. After the first `fine` blocks the maximum of every `pool` steps goes on: what comes after costs `pool` times less."""
 
-    def __init__(self, inputs: int, filters: int, kernels: tuple[int, ...], blocks: int) -> None:
+    def __init__(self, inputs: int, filters: int, kernels: tuple[int, ...], blocks: int, pool: int = 1, fine: int | None = None) -> None:
         super().__init__()
-        self.features = (len(kernels) + 1) * filters
+        self.features, self.pool = (len(kernels) + 1) * filters, pool
+        self.fine = blocks if fine is None else min(fine, blocks)
         self.blocks = nn.ModuleList(MultiScaleBlock(self.features if number else inputs, filters, kernels) for number in range(blocks))
         groups = range(blocks // RESIDUAL_EVERY)
         self.shortcuts = nn.ModuleList(nn.Conv1d(self.features if number else inputs, self.features, 1, bias=False) for number in groups)
@@ -78,10 +80,15 @@ class MultiScaleStem(nn.Module):
 
     def forward(self, x_BIT: Tensor, inside: Tensor | None = None) -> Tensor:
         """x must be zero at padding."""
-        begin = x_BIT
+        begin, pool = x_BIT, self.pool
         for number, block in enumerate(self.blocks, 1):
             x_BIT = block(x_BIT, inside)
-            if number % RESIDUAL_EVERY == 0:
+            ends = number % RESIDUAL_EVERY == 0
+            if number == self.fine and pool > 1:
+                # Features are never below zero, so padding, which is zero, never is the maximum. The shortcut takes the first step of each.
+                x_BIT, begin = functional.max_pool1d(x_BIT, pool, ceil_mode=True), begin[:, :, ::pool]
+                inside = None if inside is None else inside[:, :, ::pool]
+            if ends:
                 group = number // RESIDUAL_EVERY - 1
                 x_BIT = (x_BIT + self.norms[group](self.shortcuts[group](begin), inside)).relu()
                 begin = x_BIT

@@ -130,14 +130,24 @@ class RunFolder:
             raise RunError(explain(path, error)) from error
         return folder
 
+    @staticmethod
+    def task_of(path: str | Path) -> str | None:
+        """The task of a run, finished or not; None where there is no folder. Raises RunError if it is no run, damaged or newer."""
+        return read_manifest(Path(path))["task"] if Path(path).exists() else None
+
     @property
     def finished(self) -> bool:
         """Whether the run is sealed."""
         return self.manifest["state"] == "finished"
 
     @property
+    def task(self) -> str:
+        """forecast, classify and so on."""
+        return self.manifest["task"]
+
+    @property
     def data(self) -> dict[str, Any]:
-        """Where the training data lay: path, sha256, rows."""
+        """Where the training data lay: path, sha256, rows; `test`, the same of test data, where a file was given."""
         return self.manifest["data"]
 
     def set_data(self, data: Mapping[str, Any]) -> None:

@@ -41,7 +41,7 @@ class Stepped:
 
 @dataclass(frozen=True)
 class EpochEnded:
-    """One pass over the epoch's windows and over the validation windows."""
+    """One pass over the epoch's windows and over the validation windows; without these the validation losses are NaN."""
 
     epoch: int
     step: int
@@ -63,7 +63,7 @@ class Saved:
 
 @dataclass(frozen=True)
 class Stopped:
-    """Training has ended; the weights of `best_epoch` are restored."""
+    """Training has ended; the weights of `best_epoch` are restored: the last one, and `best_loss` NaN, where nothing was validated."""
 
     reason: str
     epoch: int

@@ -162,7 +162,7 @@ def _step(job: Job[B], optimiser: torch.optim.Optimizer, batches: Batches[B], pr
 def _end_epoch(job: Job[B], judged: nn.Module, progress: Progress, clock: "_Clock") -> EpochEnded:
     """Validate, note whether these are the best weights, and decide whether to stop."""
     settings = job.settings
-    loss = validation_loss(job, judged, progress) if len(job.validation) else progress.loss_sum / max(1.0, progress.loss_weight)
+    loss = validation_loss(job, judged, progress) if len(job.validation) else math.nan
     rate = learning_rate(settings, _done(settings, progress, max(1, progress.batch)), progress.plateaus)
     best = loss < progress.best_loss or progress.best_epoch < 0 or not len(job.validation)
     progress.worse_epochs = 0 if best else progress.worse_epochs + 1

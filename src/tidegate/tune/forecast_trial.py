@@ -6,8 +6,10 @@ from typing import Any
 
 from tidegate.config import Config
 from tidegate.errors import SettingsError, TrainingError
-from tidegate.tasks.fitting import Listener, computing, new_network, training_events, with_learning_rate
-from tidegate.tasks.material import Material
+from tidegate.tasks.computing import computing
+from tidegate.tasks.forecasting.fitting import new_network, training_events, with_learning_rate
+from tidegate.tasks.forecasting.material import Material
+from tidegate.tasks.training import Listener
 from tidegate.train.events import EpochEnded, Stepped, Stopped
 from tidegate.train.loop import INTERRUPTED
 from tidegate.tune.space import turn, turned_material

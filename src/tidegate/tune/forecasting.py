@@ -12,9 +12,10 @@ from tidegate.evaluate.report.data import Trial, Tuning
 from tidegate.formatting import format_number
 from tidegate.runs.folder import RunFolder
 from tidegate.runs.locks import locked
-from tidegate.tasks.fitting import Listener
-from tidegate.tasks.forecast import Summary, train
-from tidegate.tasks.material import Material, gather
+from tidegate.tasks.forecasting.material import Material, gather
+from tidegate.tasks.forecasting.verbs import train
+from tidegate.tasks.summary import Summary
+from tidegate.tasks.training import Listener
 from tidegate.train.events import Said
 from tidegate.tune.forecast_trial import try_settings
 from tidegate.tune.space import forecast_space
@@ -63,7 +64,7 @@ def forecast(
         listen(Said(note))
     study.run(listen, interrupted)
     if interrupted():
-        return Summary(out, {}, {}, "", 0.0, [], [], interrupted=True, tuning=tuning_of(study))
+        return Summary("forecast", out, interrupted=True, tuning=tuning_of(study))
     with locked(place.locks / f"{place.name}.final"):
         return _keep_best(study, source, out, before, overwrite, listen, interrupted)
 

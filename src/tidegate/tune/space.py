@@ -12,8 +12,8 @@ import numpy as np
 
 from tidegate.config import AttentionCNNLSTMSettings, Config, build_config
 from tidegate.data.windows import origins_between
-from tidegate.tasks.derive import derive
-from tidegate.tasks.material import Material, open_windows
+from tidegate.tasks.forecasting.derive import derive
+from tidegate.tasks.forecasting.material import Material, open_windows
 from tidegate.tune.knobs import Choice, Knob, Real
 
 OVERLAP = "overlap_share"

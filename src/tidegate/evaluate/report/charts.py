@@ -1,4 +1,4 @@
-"""The pictures of the report, each from its part of ReportData."""
+"""The pictures of the report, each from its part of the report."""
 
 from collections.abc import Mapping, Sequence
 
@@ -15,8 +15,8 @@ BASELINES = 8
 
 
 def best_epoch(history: Sequence[Epoch]) -> Epoch | None:
-    """The last epoch marked as best, or the one with the lowest validation loss where none is marked."""
-    marked = [epoch for epoch in history if epoch.get("best")]
+    """The last epoch marked as best, or the one with the lowest validation loss where none is marked; None where nothing was validated."""
+    marked = [epoch for epoch in history if epoch.get("best") and finite(epoch["validation_loss"]) is not None]
     scored = [(loss, number) for number, epoch in enumerate(history) if (loss := finite(epoch["validation_loss"])) is not None]
     return marked[-1] if marked else history[min(scored)[1]] if scored else None
 
@@ -45,7 +45,8 @@ def loss_chart(history: Sequence[Epoch]) -> str:
     )
     logarithmic = " The scale is logarithmic." if frame.y.log else ""
     caption = ("" if best is None else "The weights of the best epoch are the ones that are kept.") + logarithmic
-    return figure("Loss", caption, legend([("past", "train"), ("model", "validation")]), drawn)
+    lines = [("past", "train"), *([("model", "validation")] if known(validation) else [])]
+    return figure("Loss", caption, legend(lines), drawn)
 
 
 def forecast_chart(forecast: Forecast, height: int = 200) -> str:

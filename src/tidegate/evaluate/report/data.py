@@ -108,16 +108,69 @@ class Tuning(TypedDict):
     metric: NotRequired[str]
 
 
+class Confusion(TypedDict):
+    """counts: K rows of K, how often each class (row) was predicted as each (column)."""
+
+    classes: Sequence[str]
+    counts: Sequence[Sequence[int]]
+
+
+class ClassRow(TypedDict):
+    """One class: how many sequences are of it, and its scores as fractions."""
+
+    name: str
+    support: int
+    precision: float | None
+    recall: float | None
+    f1: float | None
+
+
+class Bin(TypedDict):
+    """The predictions whose probability lies in one bin: how many, their mean probability, the share that is right."""
+
+    count: int
+    confidence: float | None
+    accuracy: float | None
+
+
+class Calibration(TypedDict):
+    """Whether the probabilities are right as often as they say.
+
+    bins         M of the same width over 0 to 1, the lowest first
+    ece          expected calibration error, a fraction
+    temperature  what the logits were divided by; None where it is not known
+    """
+
+    bins: Sequence[Bin]
+    ece: float | None
+    temperature: float | None
+
+
+class Example(TypedDict):
+    """One classified sequence of T steps and C channels.
+
+    values       C rows of T, in the data's own units
+    weights      attention over the sequence, each weight over an equal part of it; None where there is none
+    truth        None: a class that training never saw
+    probability  of the predicted class
+    """
+
+    title: str
+    channels: Sequence[str]
+    values: Sequence[Numbers]
+    weights: NotRequired[Numbers | None]
+    truth: str | None
+    predicted: str
+    probability: float
+
+
 @dataclass(frozen=True)
 class ReportData:
-    """Everything that `render` shows. A part that is None or empty is left out or said to be absent.
+    """What `render` shows whatever the task. A part that is None or empty is left out or said to be absent.
 
     beats        True: every rival is beaten; False: a naive rival is better; None: neither, or nothing can be said
-    model        the model's name in `leaderboard` ('name' of its row) and in `lead_times`
-    leaderboard  rows {'name': ..., metric: number}, best first; 'rank' is not shown; mape, smape and coverage are fractions
-    lead_times   name to N errors (MAE), lead time 1 first
-    targets      rows {'name': target, metric: number} of the model
-    cleaning     None: cleaning was off
+    model        the model's name in `leaderboard` ('name' of its row)
+    leaderboard  rows {'name': ..., score: number}, best first; 'rank' is not shown; what tidegate.scores shows as per cents is a fraction
     commands     lines to type next
     """
 
@@ -129,12 +182,40 @@ class ReportData:
     notes: Sequence[str] = ()
     leaderboard: Sequence[Mapping[str, Any]] = ()
     history: Sequence[Epoch] = ()
+    tuning: Tuning | None = None
+    config: Mapping[str, Any] = field(default_factory=dict)
+    commands: Sequence[str] = ()
+
+
+@dataclass(frozen=True)
+class ForecastReport(ReportData):
+    """The report of a forecaster.
+
+    lead_times   name to N errors (MAE), lead time 1 first; the model's name is that in `leaderboard`
+    targets      rows {'name': target, metric: number} of the model
+    cleaning     None: cleaning was off
+    """
+
     forecasts: Sequence[Forecast] = ()
     lead_times: Mapping[str, Numbers] = field(default_factory=dict)
     targets: Sequence[Mapping[str, Any]] = ()
     cleaning: Cleaning | None = None
     attention: Attention | None = None
     ablation: Ablation | None = None
-    tuning: Tuning | None = None
-    config: Mapping[str, Any] = field(default_factory=dict)
-    commands: Sequence[str] = ()
+
+
+@dataclass(frozen=True)
+class ClassReport(ReportData):
+    """The report of a classifier.
+
+    members    networks of the ensemble; `history` is that of the first
+    evidence   sequences with attention weights
+    mistakes   the wrong ones, the surest first
+    """
+
+    members: int = 1
+    confusion: Confusion | None = None
+    classes: Sequence[ClassRow] = ()
+    calibration: Calibration | None = None
+    evidence: Sequence[Example] = ()
+    mistakes: Sequence[Example] = ()

@@ -34,11 +34,11 @@ def titled(title: str, *parts: str) -> str:
 
 
 def legend(entries: Sequence[tuple[str, str]], style: str = "") -> str:
-    """A row of line samples and names; an entry's class says how its line looks, 'area' is a filled box."""
+    """A row of line samples and names; an entry's class says how its line looks, 'area' and 'fill' are filled boxes."""
     items = []
     for css, name in entries:
-        if css == "area":
-            sample = '<svg width="18" height="10"><rect class="area" width="18" height="10"/></svg>'
+        if css.startswith(("area", "fill")):
+            sample = f'<svg width="18" height="10"><rect class="{css}" width="18" height="10"/></svg>'
         elif css.startswith("dot"):
             sample = f'<svg width="10" height="10"><path class="{css}" d="M5 5h.01"/></svg>'
         else:

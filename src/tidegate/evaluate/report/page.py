@@ -1,36 +1,61 @@
 """The report as one HTML file: verdict first, no scripts, nothing loaded from anywhere."""
 
 import re
+from collections.abc import Callable, Iterable, Sequence
+from typing import TypeVar
 
-from tidegate.evaluate.report import sections, tables
-from tidegate.evaluate.report.data import ReportData
+from tidegate.evaluate.report import class_sections, forecast_sections, sections, tables
+from tidegate.evaluate.report.data import ClassReport, ForecastReport, ReportData
 from tidegate.evaluate.report.markup import escape, flow
-from tidegate.evaluate.report.style import STYLE
+from tidegate.evaluate.report.style import CLASS_STYLE, STYLE
 
-_SECTIONS = (
-    ("scores", "Scores", sections.scores),
+R = TypeVar("R", bound=ReportData)
+Section = tuple[str, str, Callable[[R], str | None]]
+"""The name of a section in links, its title, and what makes its body."""
+FORECAST: tuple[Section[ForecastReport], ...] = (
+    ("scores", "Scores", forecast_sections.scores),
     ("training", "Training", sections.training),
-    ("forecasts", "Forecasts", sections.forecasts),
-    ("lead-times", "Error by lead time", sections.errors),
-    ("cleaning", "Cleaning", sections.cleaning),
-    ("attention", "Attention", sections.attention),
+    ("forecasts", "Forecasts", forecast_sections.forecasts),
+    ("lead-times", "Error by lead time", forecast_sections.errors),
+    ("cleaning", "Cleaning", forecast_sections.cleaning),
+    ("attention", "Attention", forecast_sections.attention),
+    ("tuning", "Tuning", sections.tuning),
+    ("settings", "Notes and settings", sections.settings),
+)
+CLASSES: tuple[Section[ClassReport], ...] = (
+    ("scores", "Scores", class_sections.scores),
+    ("training", "Training", sections.training),
+    ("classes", "Classes", class_sections.classes),
+    ("calibration", "Calibration", class_sections.calibration),
+    ("evidence", "Evidence", class_sections.evidence),
+    ("mistakes", "Surest mistakes", class_sections.mistakes),
     ("tuning", "Tuning", sections.tuning),
     ("settings", "Notes and settings", sections.settings),
 )
 _SENTENCE_END = re.compile(r"(?<=[.!?])\s+(?=[^\s\d a-z])|(?<=[。！？])\s*")
 
 
-def render(report: ReportData) -> str:
+def render(report: ForecastReport | ClassReport) -> str:
     """The whole document, UTF-8 text to be written as report.html. Every name in it is escaped; without a script or a link to
     anything outside it opens offline, and a content policy in its head forbids loading."""
-    shown = [(key, title, body) for key, title, make in _SECTIONS if (body := make(report))]
+    if isinstance(report, ClassReport):
+        return _page(report, _bodies(CLASSES, report), STYLE + CLASS_STYLE)
+    return _page(report, _bodies(FORECAST, report), STYLE)
+
+
+def _bodies(known: Iterable[Section[R]], report: R) -> list[tuple[str, str, str]]:
+    """Key, title and body of the sections that have something to show."""
+    return [(key, title, body) for key, title, make in known if (body := make(report))]
+
+
+def _page(report: ReportData, shown: Sequence[tuple[str, str, str]], style: str) -> str:
     links = "".join(f'<a href="#{key}">{title}</a>' for key, title, _ in shown)
     facts = tables.definitions(dict(report.facts), "facts") if report.facts else ""
     parts = [
         '<!DOCTYPE html>\n<html lang="en"><head><meta charset="utf-8">',
         '<meta name="viewport" content="width=device-width, initial-scale=1">',
         "<meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; style-src 'unsafe-inline'\">",
-        f"<title>{escape(report.title)}</title><style>{STYLE}</style></head>\n<body><main>",
+        f"<title>{escape(report.title)}</title><style>{style}</style></head>\n<body><main>",
         f'<header><p class="eyebrow">Tidegate report</p><h1>{escape(report.title)}</h1>{_verdict(report)}{facts}',
         f'<nav aria-label="Sections">{links}</nav></header>',
         *[f'\n<section id="{key}"><h2>{title}</h2>{body}</section>' for key, title, body in shown],

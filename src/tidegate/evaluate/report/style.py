@@ -103,3 +103,36 @@ footer { margin-top: 56px; padding-top: 14px; border-top: 1px solid var(--rule);
     figure, tr, .verdict, .bars { break-inside: avoid; } h2, figcaption { break-after: avoid; } details::details-content {
     content-visibility: visible; block-size: auto; } .scroll { overflow: visible; } th, td { padding-left: 8px; font-size: 9.5pt; } }
 """.replace("LIGHT", _LIGHT.strip())
+
+CLASS_STYLE = """
+table.confusion { width: auto; border-collapse: separate; border-spacing: 2px; }
+.confusion th, .confusion td { padding: 0 6px; border: 0; height: 30px; }
+.confusion td { min-width: 44px; text-align: center; position: relative; background: var(--raised); }
+.confusion.many td { min-width: 32px; padding: 0 4px; font-size: 12.5px; }
+.confusion thead th { text-align: center; height: auto; padding: 2px 4px 4px; }
+.confusion thead th.axis, .confusion thead th:first-child { color: var(--faint); }
+.confusion thead th.axis { border-bottom: 1px solid var(--rule); }
+.confusion th:first-child { min-width: 52px; padding-left: 0; text-align: left; }
+.confusion tbody th { vertical-align: middle; color: var(--ink); font-size: 13px; max-width: 220px; }
+.confusion tbody th { white-space: nowrap; overflow: hidden; text-overflow: ellipsis; }
+.confusion.steep thead th.name { height: 116px; padding: 4px 0; }
+.confusion.steep th.name span { writing-mode: vertical-rl; transform: rotate(180deg); max-height: 112px; overflow: hidden; }
+.confusion i { position: absolute; inset: 0; background: var(--bad); }
+.confusion .hit i { background: var(--model); } .confusion .rest i { background: var(--past); }
+.confusion td span { position: relative; } .confusion .deep span { color: var(--paper); font-weight: 600; }
+.confusion td.none { color: var(--faint); opacity: .7; }
+.pair.level { align-items: end; }
+.beside { display: grid; grid-template-columns: fit-content(55%) minmax(0, 1fr); gap: 4px 56px; align-items: start; }
+.beside > figure { min-width: 0; } .beside td:first-child, .beside th:first-child { min-width: 60px; }
+.meter { display: inline-block; vertical-align: middle; width: 72px; height: 8px; margin-right: 10px; background: var(--raised); }
+.meter, .meter i { border-radius: 2px; } .meter i { display: block; height: 100%; background: var(--model); }
+.line.ideal { stroke-dasharray: 3 3; opacity: .55; } .line.whisker { stroke: var(--model); opacity: .45; }
+rect.fill.wrong { fill: var(--bad); }
+.tag { margin-left: 8px; padding: 1px 8px; border-radius: 9px; font-size: 11.5px; font-weight: 600; white-space: nowrap; }
+.tag { color: var(--good); background: var(--good-tint); } .tag.bad { color: var(--bad); background: var(--bad-tint); }
+.plot.tight { padding-bottom: 2px; } .plot.tight, .plot.tight + .plot { padding-top: 18px; } .channel .line { stroke-width: 1.3; }
+@media (max-width: 720px) {
+  .beside { grid-template-columns: minmax(0, 1fr); } .meter { display: none; }
+  .beside th, .beside td { padding-left: 8px; } .confusion tbody th { max-width: 32vw; } }
+"""
+"""Beside STYLE, what only the report of a classifier has."""

@@ -110,6 +110,7 @@ def chart(
     readouts: Sequence[tuple[float, str]] = (),
     clip: bool = False,
     style: str = "",
+    room: int = 2,
 ) -> str:
     """One picture: axes, the stretched curves, what lies above them, and words that appear under the pointer without a script.
 
@@ -117,8 +118,9 @@ def chart(
     readouts  (x, text) pairs; at most 160 are kept, evenly spaced
     clip      cut off what leaves the drawing area
     style     a class for the whole picture, with a space before it
+    room      characters that fit beside the ticks at least, so that pictures below each other are of the same width
     """
-    width = max([len(text) for _, text in frame.y.ticks] + [len(frame.y.factor) - 1, 2]) * 7 + 10
+    width = max([len(text) for _, text in frame.y.ticks] + [len(frame.y.factor) - 1, room]) * 7 + 10
     overflow = "hidden" if clip else "visible"
     parts = [
         f'<div class="plot{" titled" if x_title else ""}{style}" style="padding-left:{width}px">',

@@ -1,55 +1,29 @@
 """The tables of the report: scores, replaced values, trials, settings."""
 
-import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 from tidegate.evaluate.report.data import Ablation, Replacement, Tuning
 from tidegate.evaluate.report.markup import escape
-from tidegate.formatting import MISSING, finite, format_column, format_number, format_share
+from tidegate.formatting import MISSING, finite, fixed, format_number, format_share
+from tidegate.scores import score_cost, score_names, score_texts, score_title
 
-METRICS = ("mae", "rmse", "mase", "smape", "mape", "r2", "bias", "pinball")
-"""The order of the columns; coverage follows, then whatever else there is."""
-_NAMES = {"mae": "MAE", "rmse": "RMSE", "mase": "MASE", "smape": "sMAPE", "mape": "MAPE", "r2": "R²", "bias": "bias", "pinball": "pinball"}
-_HIGHER_IS_BETTER = {"r2"}
 BEST_TRIALS = 12
 
 
-def metric_name(metric: str) -> str:
-    """The name in a table head: 'sMAPE' for smape, 'coverage, 80 %' for coverage_80."""
-    if metric.startswith("coverage_"):
-        return f"coverage, {metric.removeprefix('coverage_')} %"
-    return _NAMES.get(metric, metric.replace("_", " "))
-
-
-def metric_texts(metric: str, values: Sequence[Any]) -> list[str]:
-    """The numbers of one metric as aligned text; fractions as per cents."""
-    if metric in ("mape", "smape") or metric.startswith("coverage_"):
-        shares = [None if (number := finite(value)) is None else number * 100 for value in values]
-        return [text if text == MISSING else f"{text} %" for text in format_column(shares, 3)]
-    return format_column(values)
-
-
-def metrics_of(rows: Sequence[Mapping[str, Any]]) -> list[str]:
-    """The metrics that any row has a number for, in the order of the columns."""
-    present = {key for row in rows for key, value in row.items() if key not in ("name", "rank") and finite(value) is not None}
-    known = [metric for metric in METRICS if metric in present]
-    coverage = sorted(metric for metric in present if metric.startswith("coverage_"))
-    return known + coverage + sorted(present - {*known, *coverage})
-
-
 def score_table(rows: Sequence[Mapping[str, Any]], model: str, first: str, *, compare: bool = False) -> str:
-    """Scores by row; `compare` marks the model's row and the best of each column, and adds how each row's MAE differs from the model's."""
-    metrics = metrics_of(rows)
-    columns = {metric: metric_texts(metric, [row.get(metric) for row in rows]) for metric in metrics}
-    best = {metric: _best(metric, rows) for metric in metrics} if compare else {}
-    relative = _relative(rows, model) if compare else {}
-    head = [first, *[metric_name(metric) for metric in metrics]]
+    """Scores by row; `compare` marks the model's row and the best of each column, and adds how each row differs from the model: its MAE in
+    per cent of the model's, or its accuracy in points."""
+    scores = score_names(rows)
+    columns = {score: score_texts(score, [row.get(score) for row in rows]) for score in scores}
+    best = {score: _best(score, rows) for score in scores} if compare else {}
+    title, relative = _relative(rows, model) if compare else ("", {})
+    head = [first, *[score_title(score) for score in scores]]
     if relative:
-        head.insert(2, "vs model")
+        head.insert(2, title)
     body = []
     for number, row in enumerate(rows):
-        cells = [f"<td{_class('best' if number in best.get(metric, ()) else '')}>{columns[metric][number]}</td>" for metric in metrics]
+        cells = [f"<td{_class('best' if number in best.get(score, ()) else '')}>{columns[score][number]}</td>" for score in scores]
         if relative:
             cells.insert(1, relative[number])
         name = str(row.get("name", ""))
@@ -67,12 +41,12 @@ def ablation_table(ablation: Ablation) -> str:
     """With and without attention, and the difference that attention makes."""
     rows = [ablation["with_attention"], ablation["without_attention"]]
     body = []
-    for metric in metrics_of(rows):
-        texts = metric_texts(metric, [row.get(metric) for row in rows])
+    for metric in score_names(rows):
+        texts = score_texts(metric, [row.get(metric) for row in rows])
         change = (
             _change(rows[0].get(metric), rows[1].get(metric)) if metric in ("mae", "rmse", "mase", "smape", "mape", "pinball") else MISSING
         )
-        body.append(f"<tr><td>{escape(metric_name(metric))}</td><td>{texts[0]}</td><td>{texts[1]}</td><td>{change}</td></tr>")
+        body.append(f"<tr><td>{escape(score_title(metric))}</td><td>{texts[0]}</td><td>{texts[1]}</td><td>{change}</td></tr>")
     return table(["", "with attention", "without", "error with attention"], body)
 
 
@@ -152,7 +126,11 @@ def plain(value: Any, digits: int = 6) -> str:
 def table(head: Sequence[str], body: Sequence[str], left: Sequence[int] = ()) -> str:
     """A table that scrolls sideways by itself where it is wider than the page; the first column stays in view."""
     cells = "".join(f'<th scope="col"{_class("text" if number in left else "")}>{escape(name)}</th>' for number, name in enumerate(head))
-    inside = f"<table><thead><tr>{cells}</tr></thead><tbody>{''.join(body)}</tbody></table>"
+    return scrolled(f"<table><thead><tr>{cells}</tr></thead><tbody>{''.join(body)}</tbody></table>")
+
+
+def scrolled(inside: str) -> str:
+    """A box that scrolls sideways by itself."""
     return f'<div class="scroll" tabindex="0" role="region" aria-label="table">{inside}</div>'
 
 
@@ -160,36 +138,38 @@ def _class(name: str) -> str:
     return f' class="{name}"' if name else ""
 
 
-def _best(metric: str, rows: Sequence[Mapping[str, Any]]) -> set[int]:
-    """Rows that hold the best value: the highest R², the bias nearest to none, the lowest error; for coverage the nearest to its name."""
-    aim = _named_coverage(metric)
-    cost = {}
-    for number, row in enumerate(rows):
-        value = finite(row.get(metric))
-        if value is not None:
-            cost[number] = -value if metric in _HIGHER_IS_BETTER else abs(value - aim) if aim or metric == "bias" else value
+def _best(score: str, rows: Sequence[Mapping[str, Any]]) -> set[int]:
+    """Rows that hold the best value of several."""
+    cost = {number: score_cost(score, value) for number, row in enumerate(rows) if (value := finite(row.get(score))) is not None}
     return {number for number, value in cost.items() if value == min(cost.values())} if len(cost) > 1 else set()
 
 
-def _named_coverage(metric: str) -> float:
-    """0.8 for coverage_80; 0 for what is no coverage."""
-    number = re.fullmatch(r"coverage_(\d+(?:\.\d+)?)", metric)
-    return float(number[1]) / 100 if number else 0.0
-
-
-def _relative(rows: Sequence[Mapping[str, Any]], model: str) -> dict[int, str]:
-    """A cell for each row: how much larger or smaller its MAE is than the model's; empty if the model has none."""
-    own = next((finite(row.get("mae")) for row in rows if row.get("name") == model), None)
-    if not own:
-        return {}
+def _relative(rows: Sequence[Mapping[str, Any]], model: str) -> tuple[str, dict[int, str]]:
+    """A head, and a cell for each row: how much larger or smaller its MAE is than the model's, or by how many points its accuracy is;
+    empty if the model has neither."""
+    own = next((row for row in rows if row.get("name") == model), {})
+    mae, accuracy = finite(own.get("mae")), finite(own.get("accuracy"))
+    if mae:
+        title, score, base, differ = "vs model", "mae", mae, _change
+    elif accuracy is not None:
+        title, score, base, differ = "vs model, points", "accuracy", accuracy, _points
+    else:
+        return "", {}
     cells = {}
     for number, row in enumerate(rows):
-        value = finite(row.get("mae"))
+        value = finite(row.get(score))
         if row.get("name") == model or value is None:
             cells[number] = "<td></td>"
         else:
-            cells[number] = f'<td class="{"better" if value < own else "worse"}">{_change(value, own)}</td>'
-    return cells
+            style = "better" if score_cost(score, value) < score_cost(score, base) else "worse"
+            cells[number] = f'<td class="{style}">{differ(value, base)}</td>'
+    return title, cells
+
+
+def _points(value: float, base: float) -> str:
+    """The difference of two fractions in points: '−3.2'."""
+    text = fixed(100 * (value - base), 1)
+    return text if text.startswith("−") or text == "0.0" else f"+{text}"
 
 
 def _change(value: Any, base: Any) -> str:

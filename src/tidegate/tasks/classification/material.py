@@ -1,0 +1,107 @@
+"""From labelled sequences to what training a classifier needs: who is trained on, who is held aside, and on which scale."""
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from tidegate.config_classify import ClassConfig
+from tidegate.data.labelled import LabelledSequences
+from tidegate.data.scale import Scaler, fit_scaler
+from tidegate.data.sequence_batches import folds_aside, hold_aside
+from tidegate.errors import DataError
+
+
+@dataclass(frozen=True)
+class ClassMaterial:
+    """Scaled sequences and the parts they belong to.
+
+    data        what was given to train on, scaled
+    train       numbers of the sequences that the weights are found with, ascending
+    validation  those that are held aside, to tell when to stop and how sure the network may be
+    test        what is scored, scaled, with labels as numbers in `data.classes`; -1 for a class that training never saw
+    scaler      fitted on all that is not scored: `train` and `validation`
+    folds       what each network of an ensemble holds aside, over and over; `validation` is the first
+    """
+
+    config: ClassConfig
+    data: LabelledSequences
+    train: np.ndarray
+    validation: np.ndarray
+    test: LabelledSequences
+    scaler: Scaler
+    notes: list[str]
+    folds: tuple[np.ndarray, ...] = ()
+
+    @property
+    def has_gaps(self) -> bool:
+        """Whether any value of the training sequences is missing."""
+        return bool(np.isnan(self.data.sequences.values).any())
+
+    def of_member(self, number: int) -> "ClassMaterial":
+        """The material that one network of an ensemble is trained with: the same sequences, another fold of them held aside."""
+        if not self.folds:
+            return self
+        known = np.union1d(self.train, self.validation)
+        held = self.folds[number % len(self.folds)]
+        return replace(self, train=np.setdiff1d(known, held), validation=held)
+
+
+def gather_labelled(data: LabelledSequences, config: ClassConfig, test: LabelledSequences | None = None) -> ClassMaterial:
+    """The material of `data`; without `test`, some sequences of each class are held aside to be scored.
+
+    Raises DataError where a label is missing, where there is only one class, and for test data with other channels.
+    """
+    data.require_labels()
+    random = np.random.default_rng((config.training.seed, 0x636C6173))
+    notes = list(data.notes)
+    if test is None:
+        rest, tested = hold_aside(data.labels, config.data.test, random)
+        test = data.take(tested)
+    else:
+        notes += check_like(test, [channel.name for channel in data.sequences.channels], data.classes)
+        test, rest = test.with_classes(data.classes), np.arange(len(data))
+    labels = np.full(len(data), -1)
+    labels[rest] = data.labels[rest]
+    folds = tuple(folds_aside(labels, config.data.validation, random))
+    validation = folds[0]
+    train = np.setdiff1d(rest, validation)
+    if not len(validation):
+        notes.append("no class has a sequence to hold aside: training goes on to its last epoch")
+    fitted = data.take(rest).sequences
+    scaler = fit_scaler(fitted, fitted.ends, config.data.scaling, "global")
+    notes += imbalance(data, train)
+    return ClassMaterial(config, scaled(data, scaler), train, validation, scaled(test, scaler), scaler, notes, folds)
+
+
+def check_like(data: LabelledSequences, channels: list[str], classes: tuple[str, ...]) -> list[str]:
+    """Raise DataError unless the channels are those of training. A note on classes that training never saw."""
+    own = [channel.name for channel in data.sequences.channels]
+    if own != channels:
+        raise DataError(f"{data.source} has {_channels(own)}, but training had {_channels(channels)}. Give data with the same channels.")
+    unknown = data.unknown_classes(classes)
+    if not unknown:
+        return []
+    count = int(np.isin(data.labels, [data.classes.index(name) for name in unknown]).sum())
+    named = ", ".join(f"'{name}'" for name in unknown[:5]) + (", ..." if len(unknown) > 5 else "")
+    return [f"{count:,} sequences of {data.source} are of a class that training never saw ({named}): each counts as wrong"]
+
+
+def scaled(data: LabelledSequences, scaler: Scaler) -> LabelledSequences:
+    """The same sequences on the scale of training."""
+    return replace(data, sequences=data.sequences.with_values((data.sequences.values - scaler.shift) / scaler.scale))
+
+
+def imbalance(data: LabelledSequences, train: np.ndarray) -> list[str]:
+    """A note where the classes are of very different size."""
+    counts = np.bincount(data.labels[train], minlength=len(data.classes))
+    least, most = int(counts.argmin()), int(counts.argmax())
+    if counts[most] < 5 * max(1, counts[least]):
+        return []
+    return [
+        f"class '{data.classes[most]}' has {counts[most]:,} training sequences, '{data.classes[least]}' {counts[least]:,}: look at "
+        "balanced_accuracy and f1_macro rather than accuracy, and try training.class_weights=balanced"
+    ]
+
+
+def _channels(names: list[str]) -> str:
+    return f"{len(names)} channel{'s' if len(names) != 1 else ''} ({', '.join(names[:6])}{', ...' if len(names) > 6 else ''})"

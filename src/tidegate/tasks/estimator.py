@@ -1,0 +1,62 @@
+"""What the estimators of all tasks do alike."""
+
+import json
+import shutil
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from tidegate.config import RunSettings
+from tidegate.errors import SettingsError
+from tidegate.runs.folder import RunFolder
+
+
+def settings_tree(config: RunSettings | Mapping[str, Any] | None, kind: type[RunSettings]) -> dict[str, Any]:
+    """The tree of what `config` sets. Raises SettingsError for anything else than settings of this kind or a mapping."""
+    if isinstance(config, kind):
+        return config.model_dump(exclude_unset=True)
+    if not isinstance(config, Mapping | None):
+        raise SettingsError(f"config is {config!r}; expected a {kind.__name__}, or a dict with data, network and training.")
+    return dict(config or {})
+
+
+def plain_tree(tree: dict[str, Any]) -> dict[str, Any]:
+    """A tree of settings with NumPy's numbers as plain ones."""
+    return json.loads(json.dumps(tree, default=_plain_value))
+
+
+def names_of(names: str | Sequence[str] | None) -> list[str] | None:
+    """One name or several as a list; None where none is given."""
+    return [names] if isinstance(names, str) else list(names) if names is not None else None
+
+
+def put(tree: dict[str, Any], section: str, values: dict[str, Any]) -> None:
+    """Put what is not None into a section of a tree of settings, in place."""
+    given = {key: value for key, value in values.items() if value is not None}
+    there = tree.get(section, {})
+    if given and isinstance(there, Mapping):  # anything else is refused with the other settings
+        tree[section] = {**there, **given}
+
+
+def _plain_value(value: Any) -> Any:
+    """What JSON does not know: a NumPy number or array as what it stands for. Raises SettingsError for anything else."""
+    if hasattr(value, "tolist"):
+        return value.tolist()
+    raise SettingsError(f"config holds {value!r}, a {type(value).__name__}; expected numbers, text, truth values, lists and dicts.")
+
+
+def copy_run(folder: RunFolder, path: Path, overwrite: bool) -> Path:
+    """The same run in another folder, whole or not at all. A run that it replaces is moved aside, as `.NAME.replaced`, and removed last."""
+    RunFolder.check(path, overwrite=overwrite)
+    if path.exists() and path.samefile(folder.path):
+        return path
+    place = path.resolve()
+    copy, aside = place.with_name(f".{place.name}.copy"), place.with_name(f".{place.name}.replaced")
+    shutil.rmtree(copy, ignore_errors=True)
+    shutil.copytree(folder.path, copy)
+    if place.exists():
+        shutil.rmtree(aside, ignore_errors=True)
+        place.rename(aside)
+    copy.rename(place)
+    shutil.rmtree(aside, ignore_errors=True)
+    return path

@@ -133,7 +133,7 @@ class LoopSettings(Settings):
     max_epochs: PositiveInt = 20
     max_steps: PositiveInt | None = None
     time_limit: Positive | None = None
-    """Seconds of training; the best weights so far are kept."""
+    """Seconds of training, of all networks of an ensemble together; the best weights so far are kept."""
     patience: PositiveInt = 5
     """Epochs without a better validation loss before training stops."""
     seed: Annotated[int, Field(ge=0, lt=2**32)] = 0

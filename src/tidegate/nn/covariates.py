@@ -23,10 +23,11 @@ class CovariateUnit(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """Features of each step, in the order numbers, indicators, embeddings."""
         numbers = x[..., self.numbers] if self.categories else x
-        missing = numbers.isnan()
-        parts = [numbers.masked_fill(missing, 0.0)]
+        parts = [numbers.nan_to_num(0.0, torch.inf, -torch.inf)]
         if self.indicator:
-            parts.append(missing.to(x.dtype))
+            parts.append(numbers.isnan().to(x.dtype))
+        elif not self.categories:
+            return parts[0]
         for column, embedding in zip(self.categories, self.embeddings, strict=True):
             parts.append(embedding((x[..., column] + 1.0).nan_to_num(0.0).long()))
         return torch.cat(parts, -1)

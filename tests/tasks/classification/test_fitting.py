@@ -18,6 +18,7 @@ from tidegate.tasks.classification import fitting
 from tidegate.tasks.classification.fitting import FittedClasses, best_share, class_loss, complete, fit_classes, fit_dilated, new_network
 from tidegate.tasks.classification.material import ClassMaterial, gather_labelled
 from tidegate.tasks.classification.model import ClassModel, run
+from tidegate.train.events import Stopped
 from tidegate.train.loop import Checkpoint
 
 NETWORK = {"name": "conv-lstm", "hidden": 4, "filters": 3, "blocks": 3, "kernel": 9, "dilated_features": 168}
@@ -210,3 +211,10 @@ def test_the_loss_of_a_mixture_is_the_mixture_of_losses() -> None:
     one, other = (functional.cross_entropy(logits, labels, reduction="none") for labels in (truth, truth[batch.partners_B]))
     torch.testing.assert_close(found, (share * one + (1 - share) * other).mean())
     assert count == 8
+
+
+def test_the_networks_of_an_ensemble_share_the_time() -> None:
+    material = gather_labelled(bumps(40), config_of(members=3, max_epochs=100_000, time_limit=0.3))
+    events: list[Any] = []
+    fit_classes(material, complete(material.config, material), listen=events.append)
+    assert [event.reason for event in events if isinstance(event, Stopped)] == ["time limit of 0.1 s reached"] * 3

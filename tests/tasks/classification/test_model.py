@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import torch
 
-from tidegate.config_classify import ClassConfig
+from tidegate.config_classify import ClassConfig, ConvLSTMClassifierSettings, LSTMClassifierSettings
 from tidegate.data.labelled import LabelledSequences, from_arrays
 from tidegate.errors import DataError
 from tidegate.tasks.classification.fitting import FittedClasses, class_weights, complete, default_batch_size, fit_classes, new_network
@@ -133,9 +133,10 @@ def test_a_rare_class_is_found_where_classes_weigh_the_same() -> None:
     assert found["balanced"] > found["none"] + 0.1
 
 
-@pytest.mark.parametrize(("sequences", "size"), [(1, 4), (50, 6), (3600, 64)])
-def test_small_sets_have_small_batches(sequences: int, size: int) -> None:
-    assert default_batch_size(sequences) == size
+@pytest.mark.parametrize(("sequences", "size", "conv"), [(1, 4, 16), (50, 6, 16), (160, 20, 20), (3600, 64, 64)])
+def test_small_sets_have_small_batches(sequences: int, size: int, conv: int) -> None:
+    assert default_batch_size(sequences, LSTMClassifierSettings()) == size
+    assert default_batch_size(sequences, ConvLSTMClassifierSettings()) == conv
 
 
 def test_members_of_an_ensemble_differ_and_their_probabilities_are_averaged() -> None:

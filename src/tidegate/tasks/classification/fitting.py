@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from tidegate.config_classify import ClassConfig, ConvLSTMClassifierSettings
+from tidegate.config_classify import ClassConfig, ClassNetworkSettings, ConvLSTMClassifierSettings
 from tidegate.data.augment import augment
 from tidegate.data.sequence_batches import SequenceBatch, batches_at_random, batches_in_order, cut_batch
 from tidegate.data.sequences import Sequences
@@ -54,7 +54,7 @@ def complete(config: ClassConfig, material: ClassMaterial) -> ClassConfig:
     settings = config.training
     network = build_classifier(shape_of(material), config.network).settings
     config = config.model_copy(update={"network": network})
-    batch_size = settings.batch_size or default_batch_size(len(material.train))
+    batch_size = settings.batch_size or default_batch_size(len(material.train), config.network)
     members = settings.members or default_members(config, material)
     found = {
         "batch_size": batch_size,
@@ -242,7 +242,7 @@ def _job(
     material: ClassMaterial, config: ClassConfig, network: SequenceClassifier, save: Saver | None, interrupted: Callable[[], bool]
 ) -> Job[SequenceBatch]:
     settings = config.training
-    size = settings.batch_size or default_batch_size(len(material.train))
+    size = settings.batch_size or default_batch_size(len(material.train), config.network)
     sequences = material.data.sequences
     judged = material.validation if settings.keep == "best" else material.validation[:0]
     return Job(
@@ -258,9 +258,11 @@ def _job(
 
 
 def _of_member(config: ClassConfig, number: int) -> ClassConfig:
-    """The settings that one network of the ensemble is trained with: the first has the seed itself."""
-    seed = config.training.seed if not number else int(np.random.SeedSequence((config.training.seed, number)).generate_state(1)[0])
-    return config.model_copy(update={"training": config.training.model_copy(update={"seed": seed})})
+    """The settings that one network of the ensemble is trained with: the first has the seed itself; all have the same share of the time."""
+    settings = config.training
+    seed = settings.seed if not number else int(np.random.SeedSequence((settings.seed, number)).generate_state(1)[0])
+    share = None if settings.time_limit is None else settings.time_limit / (settings.members or 1)
+    return config.model_copy(update={"training": settings.model_copy(update={"seed": seed, "time_limit": share})})
 
 
 MEMBER = "members."
@@ -288,9 +290,9 @@ def _trained_members(
     return networks, best_epochs
 
 
-def default_batch_size(sequences: int) -> int:
-    """64, but at least eight batches in an epoch, of at least 4."""
-    return min(64, max(4, sequences // 8))
+def default_batch_size(sequences: int, network: ClassNetworkSettings) -> int:
+    """64, but at least eight batches in an epoch, of at least 4; of at least 16 where the batch's own statistics normalise it."""
+    return min(64, max(16 if isinstance(network, ConvLSTMClassifierSettings) else 4, sequences // 8))
 
 
 def class_loss(material: ClassMaterial, config: ClassConfig) -> Callable[[nn.Module, SequenceBatch], tuple[Tensor, int]]:

@@ -46,7 +46,9 @@ def test_the_two_commands_come_first(name: str) -> None:
 def test_both_have_the_same_code() -> None:
     def code(name: str) -> list[str]:
         lines = [line for block in blocks(name) for line in block.splitlines()]
-        return [line.split("#")[0].strip() for line in lines if re.match(r"(tidegate|pip|make|import|model|forecast|scores|tg)\b(?!\.py)", line)]
+        return [
+            line.split("#")[0].strip() for line in lines if re.match(r"(tidegate|pip|make|import|model|forecast|scores|tg)\b(?!\.py)", line)
+        ]
 
     assert code("README.md") == code("README.zh-CN.md")
     assert len(code("README.md")) > 10

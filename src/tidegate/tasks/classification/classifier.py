@@ -175,7 +175,7 @@ class Classifier:
 
     def _note(self, event: Event) -> None:
         if isinstance(event, EpochEnded):
-            self.history.append(asdict(event))
+            self.history.append(json.loads(json_text(asdict(event))))  # as a run keeps it: a loss that there is not is None
 
 
 def classifier_in(folder: RunFolder, device: str) -> Classifier:

@@ -105,6 +105,20 @@ def test_shapes(name: str) -> None:
         assert weights is None
 
 
+@pytest.mark.parametrize("name", EVERY)
+def test_the_weights_of_a_sequence_are_those_it_has_alone(name: str) -> None:
+    built = network(name).eval()
+    x, lengths = sequences()
+    weights = built(x, lengths).weights_BT
+    if weights is None:
+        return
+    for number, (own, length) in enumerate(zip(built.own_weights(weights, lengths), lengths.tolist(), strict=True)):
+        alone = built(x[number : number + 1, : max(length, 1)], lengths[number : number + 1]).weights_BT
+        assert alone is not None
+        assert_close(own, alone[0, : len(own)] if length else own)
+        assert_close(own.sum(), weights[number].sum())
+
+
 @pytest.mark.parametrize("training", [False, True])
 @pytest.mark.parametrize("name", EVERY)
 def test_padding_does_not_matter(name: str, training: bool) -> None:

@@ -157,6 +157,14 @@ class SequenceClassifier(nn.Module):
         features_BF, weights_BT = self.encode(Batch(self.values(x_BTC), lengths_B if padded else None, inside_BT))
         return Classification(self._classify(features_BF), weights_BT)
 
+    def num_weights(self, lengths_B: Tensor) -> Tensor:
+        """How many of its weights each sequence has, the others being those of padding: one for each step."""
+        return lengths_B
+
+    def own_weights(self, weights_BT: Tensor, lengths_B: Tensor) -> list[Tensor]:
+        """The weights of each sequence without those of padding, oldest first."""
+        return [row[:count] for row, count in zip(weights_BT, self.num_weights(lengths_B).tolist(), strict=True)]
+
     def _classify(self, features_BF: Tensor) -> Tensor:
         return self.output(functional.dropout(features_BF, self.settings.dropout, self.training))
 
@@ -233,6 +241,10 @@ class ConvLSTMClassifier(SequenceClassifier):
         trained_BK = trained.logits_BK.log_softmax(1) + self.share.log()
         return trained._replace(logits_BK=torch.logaddexp(trained_BK, solved_BK.log_softmax(1) + (1.0 - self.share).log()))
 
+    def num_weights(self, lengths_B: Tensor) -> Tensor:
+        """One for each pooled step."""
+        return (lengths_B + self.pool - 1) // self.pool
+
     def solved(self, x_BTC: Tensor, lengths_B: Tensor) -> Tensor | None:
         """Logits [B, K] of the output that is solved for; None where the network has none."""
         if self.dilated is None:
@@ -247,7 +259,7 @@ class ConvLSTMClassifier(SequenceClassifier):
         mean_BF = y_BFT.sum(2) / inside_BT.sum(1, keepdim=True).clamp(min=1)
         if self.lstm is None or self.pooling is None:
             return mean_BF, None
-        lengths_B = None if batch.lengths_B is None else (batch.lengths_B + self.pool - 1) // self.pool
+        lengths_B = None if batch.lengths_B is None else self.num_weights(batch.lengths_B)
         y_BTF, states = self.lstm(y_BFT.transpose(1, 2), None, lengths_B)
         pooled_BF, weights_BT = self.pooling(y_BTF, last_hidden(states), inside_BT)
         return torch.cat([pooled_BF, mean_BF], 1), weights_BT
@@ -275,6 +287,14 @@ class AttentionCNNLSTMClassifier(SequenceClassifier):
         self.lstm = _lstm_unit(settings.hidden, settings, False, (shape.steps - length) // self.cnn.step + 1)
         self.output = _linear_output(settings.hidden, shape, settings)
 
+    def num_weights(self, lengths_B: Tensor) -> Tensor:
+        """One for each subsequence."""
+        return ((lengths_B - self.cnn.length) // self.cnn.step + 1).clamp(min=1)
+
+    def own_weights(self, weights_BT: Tensor, lengths_B: Tensor) -> list[Tensor]:
+        """See SequenceClassifier; here the newest weight stands last."""
+        return [row[len(row) - count :] for row, count in zip(weights_BT, self.num_weights(lengths_B).tolist(), strict=True)]
+
     def encode(self, batch: Batch) -> tuple[Tensor, Tensor | None]:
         """See SequenceClassifier."""
         x_BTI, lengths_B = batch.x_BTI, batch.lengths_B
@@ -284,7 +304,7 @@ class AttentionCNNLSTMClassifier(SequenceClassifier):
         features_BSF, weights_BS = self.cnn(x_BTI)
         if lengths_B is None:
             return last_hidden(self.lstm(features_BSF)[1]), weights_BS
-        counts_B = ((lengths_B - self.cnn.length) // self.cnn.step + 1).clamp(min=1)
+        counts_B = self.num_weights(lengths_B)
         places = weights_BS.shape[1]
         weights_BS = weights_BS * (torch.arange(places, 0, -1, device=weights_BS.device) <= counts_B[:, None])
         if self.cnn.attention == "softmax":

@@ -53,7 +53,7 @@ class ClassModel:
         mean of the networks. None where they have no attention."""
         shares = [evidence_of(network, data.sequences) for network in self.networks]
         present = [one for one in shares if one is not None]
-        return [_mean(weights) for weights in zip(*present, strict=True)] if present else None
+        return [np.mean(weights, 0) for weights in zip(*present, strict=True)] if present else None
 
     def parameters(self) -> int:
         """Number of weights of all networks."""
@@ -130,20 +130,15 @@ def logits_of(network: nn.Module, sequences: Sequences, numbers: np.ndarray, num
     return found
 
 
-def evidence_of(network: nn.Module, sequences: Sequences) -> list[np.ndarray] | None:
+def evidence_of(network: SequenceClassifier, sequences: Sequences) -> list[np.ndarray] | None:
     """The attention weights of each sequence, those of padding left out; None where the network has none."""
     found: dict[int, np.ndarray] = {}
     for some, said in passes(network, sequences, np.arange(len(sequences))):
         if said.weights_BT is None:
             return None
-        weights = said.weights_BT.double().cpu().numpy()
-        found |= {int(number): np.trim_zeros(row) for number, row in zip(some, weights, strict=True)}  # padding has none
+        own = network.own_weights(said.weights_BT, torch.from_numpy(sequences.lengths[some]))
+        found |= {int(number): row.double().cpu().numpy() for number, row in zip(some, own, strict=True)}
     return [found[number] for number in range(len(sequences))]
-
-
-def _mean(weights: tuple[np.ndarray, ...]) -> np.ndarray:
-    """Of weights of one length; where a weight at an end is so small that it is zero in one network, the first network's."""
-    return np.mean(weights, 0) if len({len(row) for row in weights}) == 1 else weights[0]
 
 
 def passes(network: nn.Module, sequences: Sequences, numbers: np.ndarray) -> Iterator[tuple[np.ndarray, Classification]]:

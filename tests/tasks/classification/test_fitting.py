@@ -15,7 +15,16 @@ from tidegate.data.labelled import LabelledSequences, from_arrays
 from tidegate.data.sequence_batches import cut_batch, folds_aside
 from tidegate.nn.classifier import ConvLSTMClassifier
 from tidegate.tasks.classification import fitting
-from tidegate.tasks.classification.fitting import FittedClasses, best_share, class_loss, complete, fit_classes, fit_dilated, new_network
+from tidegate.tasks.classification.fitting import (
+    FittedClasses,
+    best_share,
+    class_loss,
+    complete,
+    fit_classes,
+    fit_dilated,
+    new_network,
+    with_learning_rate,
+)
 from tidegate.tasks.classification.material import ClassMaterial, gather_labelled
 from tidegate.tasks.classification.model import ClassModel, run
 from tidegate.train.events import Stopped
@@ -218,3 +227,13 @@ def test_the_networks_of_an_ensemble_share_the_time() -> None:
     events: list[Any] = []
     fit_classes(material, complete(material.config, material), listen=events.append)
     assert [event.reason for event in events if isinstance(event, Stopped)] == ["time limit of 0.1 s reached"] * 3
+
+
+def test_the_learning_rate_is_found_where_it_is_auto() -> None:
+    material = gather_labelled(bumps(40), config_of(learning_rate="auto"))
+    config, notes = with_learning_rate(material, complete(material.config, material))
+    rate = config.training.learning_rate
+    assert rate != "auto" and 1e-6 < rate <= 0.1
+    assert notes == [f"learning rate: {rate:.2g}, from the finder"]
+    assert with_learning_rate(material, config) == (config, [])
+    fit_classes(material, config, listen=lambda event: None)

@@ -67,6 +67,14 @@ def test_a_run_folder_holds_all_it_should(tmp_path: Path) -> None:
     assert None not in [kept[name] for name in ("batch_size", "members", "max_epochs", "threads")], "nothing is left open"
 
 
+def test_a_learning_rate_that_is_found_is_kept_and_said(tmp_path: Path) -> None:
+    own, test = write_pair(tmp_path)
+    said: list[Event] = []
+    train(own, config(training={"learning_rate": "auto"}), tmp_path / "R", test=test, listen=said.append)
+    rate = json.loads((tmp_path / "R" / "config.json").read_text())["training"]["learning_rate"]
+    assert isinstance(rate, float) and Said(f"learning rate: {rate:.2g}, from the finder") in said
+
+
 def test_scores_of_training_and_of_evaluate_are_the_same(trained: Path, tmp_path: Path) -> None:
     kept = json.loads((trained / "R" / "scores.json").read_text())
     again = evaluate(trained / "R")

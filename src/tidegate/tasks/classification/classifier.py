@@ -15,7 +15,7 @@ from tidegate.nn.native import backend
 from tidegate.runs.folder import RunFolder
 from tidegate.runs.plain import json_text
 from tidegate.tasks.classification.evaluation import ClassEvaluation
-from tidegate.tasks.classification.fitting import complete, fit_classes
+from tidegate.tasks.classification.fitting import complete, fit_classes, with_learning_rate
 from tidegate.tasks.classification.keeping import finish, load_model
 from tidegate.tasks.classification.material import ClassMaterial
 from tidegate.tasks.classification.model import ClassModel
@@ -98,11 +98,11 @@ class Classifier:
             self._data["test"] = described(source, tests[0])
         config = named(config, known)
         material = gather(known, config, *tests)
-        config = complete(config, material)
+        config, found = with_learning_rate(material, complete(config, material))
         self.history = []
         self._model = fit_classes(material, config, listen=self._note).model
         self._material, self._folder = material, None
-        self.config, self.notes = config, list(material.notes)
+        self.config, self.notes = config, [*material.notes, *found]
         return self
 
     def predict(self, data: Any = None) -> Any:

@@ -1,5 +1,6 @@
 """Training a classifier from material that is gathered."""
 
+import itertools
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -21,6 +22,7 @@ from tidegate.tasks.computing import computing, resolve_device
 from tidegate.tasks.training import Listener, Saver
 from tidegate.train.events import Stopped
 from tidegate.train.loop import INTERRUPTED, Checkpoint, Job, fit
+from tidegate.train.lr_finder import find_learning_rate
 
 
 class SequenceBatches:
@@ -114,6 +116,20 @@ def new_network(material: ClassMaterial, config: ClassConfig) -> SequenceClassif
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(config.training.seed)
         return build_classifier(shape_of(material), config.network).to(config.training.device)
+
+
+def with_learning_rate(material: ClassMaterial, config: ClassConfig) -> tuple[ClassConfig, list[str]]:
+    """The config with the learning rate found, where it is 'auto', and a line that says so."""
+    if config.training.learning_rate != "auto":
+        return config, []
+    settings = config.training.model_copy(update={"learning_rate": 1e-3})
+    part, size = material.of_member(0), settings.batch_size or default_batch_size(len(material.train))
+    epochs = (epoch_batches(part, config, size, epoch) for epoch in itertools.count())
+    endless = (batches[number] for batches in epochs for number in range(len(batches)))
+    with computing(settings.threads), torch.random.fork_rng(devices=[]):
+        curve = find_learning_rate(new_network(part, config), class_loss(part, config), endless, settings)
+    found = config.model_copy(update={"training": settings.model_copy(update={"learning_rate": curve.suggestion})})
+    return found, [f"learning rate: {curve.suggestion:.2g}, from the finder"]
 
 
 @dataclass(frozen=True)

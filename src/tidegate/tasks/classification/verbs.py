@@ -10,7 +10,7 @@ from tidegate.config_classify import ClassConfig
 from tidegate.data.labelled import LabelledSequences
 from tidegate.runs.folder import RunFolder
 from tidegate.tasks.classification.evaluation import ClassEvaluation, evaluate_classes
-from tidegate.tasks.classification.fitting import MEMBER, complete, fit_classes
+from tidegate.tasks.classification.fitting import MEMBER, complete, fit_classes, with_learning_rate
 from tidegate.tasks.classification.keeping import finish, load_model
 from tidegate.tasks.classification.material import ClassMaterial
 from tidegate.tasks.classification.model import ClassModel
@@ -48,6 +48,11 @@ class ClassTraining(Training[ClassConfig]):
         config = named(self._asked, self._data[0])
         self._material = gather(self._data[0], config, *self._data[1:])
         return complete(config, self._material), self._material.notes
+
+    def choose(self, config: ClassConfig) -> tuple[ClassConfig, list[str]]:
+        """The learning rate, where it is 'auto'."""
+        assert self._material is not None
+        return with_learning_rate(self._material, config)
 
     def fit(self, config: ClassConfig, hooks: Hooks) -> bool:
         """See Training."""

@@ -123,7 +123,7 @@ def with_learning_rate(material: ClassMaterial, config: ClassConfig) -> tuple[Cl
     if config.training.learning_rate != "auto":
         return config, []
     settings = config.training.model_copy(update={"learning_rate": 1e-3})
-    part, size = material.of_member(0), settings.batch_size or default_batch_size(len(material.train))
+    part, size = material.of_member(0), settings.batch_size or default_batch_size(len(material.train), config.network)
     epochs = (epoch_batches(part, config, size, epoch) for epoch in itertools.count())
     endless = (batches[number] for batches in epochs for number in range(len(batches)))
     with computing(settings.threads), torch.random.fork_rng(devices=[]):

@@ -240,10 +240,10 @@ def test_check_tells_facts_and_findings(here: Path, capsys: pytest.CaptureFixtur
 
 def test_check_refuses_options_of_forecasts(here: Path, refused: Refused) -> None:
     write_table(here / "long.csv")
-    assert "--horizon is for forecasts, and waves_TRAIN.ts is checked as labelled sequences" in refused(
+    assert "--horizon has no use here: waves_TRAIN.ts is checked as labelled sequences" in refused(
         "check", "waves_TRAIN.ts", "--horizon", "3"
     )
-    assert "--time-format is for forecasts" in refused("check", "long.csv", "--label", "label", "--time-format", "%d")
+    assert "--time-format has no use here" in refused("check", "long.csv", "--label", "label", "--time-format", "%d")
     assert "no column 'kind' (--label)" in refused("check", "long.csv", "--label", "kind")
 
 
@@ -386,9 +386,9 @@ def test_data_and_options_that_cannot_be_trained_with(name: str, here: Path, ref
 
 def test_options_of_the_other_task(refused: Refused) -> None:
     for words in (["evaluate", "R", "--origins", "3"], ["evaluate", "R", "--statistical"]):
-        assert f"{words[2]} is for forecasts, and this run's task is 'classify'. Leave it out." in refused(*words)
+        assert f"{words[2]} has no use here: this run's task is 'classify'. Leave it out." in refused(*words)
     for words in (["predict", "R", "--future", "waves_TEST.ts"], ["predict", "R", "--refit"]):
-        assert f"{words[2]} is for forecasts, and this run's task is 'classify'. Leave it out." in refused(*words)
+        assert f"{words[2]} has no use here: this run's task is 'classify'. Leave it out." in refused(*words)
 
 
 def test_new_data_that_does_not_fit_the_model(here: Path, refused: Refused) -> None:

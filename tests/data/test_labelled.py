@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tidegate.data.labelled import LabelledSequences, from_arrays, label_text
+from tidegate.data.labelled import LabelledSequences, from_arrays, label_text, number_text
 from tidegate.errors import DataError
 
 
@@ -99,11 +99,17 @@ def test_labels(y: Any, expected: list[str | None], classes: tuple[str, ...]) ->
         (" a ", "a"),
         ("007", "007"),
         ("1.5", "1.5"),
-        (np.float32(3), "3"),
         ("1e300", "1e300"),
     ],
 )
-def test_a_whole_number_is_written_without_a_point(given: Any, expected: str) -> None:
+def test_a_whole_number_is_written_without_a_point(given: str, expected: str) -> None:
+    assert number_text(given) == expected
+
+
+@pytest.mark.parametrize(
+    ("given", "expected"), [(np.float32(3), "3"), (1.0, "1"), (True, "true"), ("1.0", "1.0"), (" a ", " a "), (" ", None)]
+)
+def test_a_label_that_is_a_text_stays_as_it_is(given: Any, expected: str | None) -> None:
     assert label_text(given) == expected
 
 

@@ -167,7 +167,7 @@ def _train_and_show(
 def _refuse(what: str, given: dict[str, bool]) -> None:
     """Raise SettingsError for an option that is given and not for this."""
     for name in (name for name, there in given.items() if there):
-        raise SettingsError(f"{name} is for forecasts, and {what}. Leave it out.")
+        raise SettingsError(f"{name} has no use here: {what}. Leave it out.")
 
 
 def default_folder(data: str) -> Path:

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 import numpy as np
 import polars as pl
 
-from tidegate.data.labelled import label_text
+from tidegate.data.labelled import number_text
 from tidegate.errors import DataError, did_you_mean
 
 BLOCK = 1 << 24
@@ -56,7 +56,7 @@ def records(lines: list[str], begin: int, comment: str) -> Iterator[tuple[int, s
 def read_label(text: str) -> str | None:
     """A label without its quotes; None where it is missing."""
     text = text.strip().strip("'\"")
-    return None if text.lower() in MISSING else label_text(text)
+    return None if text.lower() in MISSING else number_text(text)
 
 
 def check_label(label: str | None, declared: set[str], place: str) -> None:

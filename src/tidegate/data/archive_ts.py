@@ -5,7 +5,7 @@ from difflib import get_close_matches
 import numpy as np
 
 from tidegate.data.archive_text import ArchiveText, check_label, read_label, records, short
-from tidegate.data.labelled import label_text
+from tidegate.data.labelled import number_text
 from tidegate.errors import DataError
 
 _TAGS = ("problemname", "timestamps", "missing", "univariate", "dimensions", "dimension", "equallength", "serieslength", "classlabel")
@@ -18,7 +18,7 @@ def read_ts(lines: list[str], source: str) -> ArchiveText:
     """The texts of a .ts file. Raises DataError that names the line."""
     facts, begin, notes = _ts_head(lines, source)
     labelled = facts["classlabel"][0] == "true"
-    declared = {label_text(word) or "" for word in facts["classlabel"][1:]}
+    declared = {number_text(word) or "" for word in facts["classlabel"][1:]}
     said = next((tag for tag in ("dimensions", "dimension") if tag in facts), None)
     count = int(facts[said][0]) if said else 1 if facts.get("univariate") == ["true"] else 0
     raw = ArchiveText(count, padded=False, facts=facts, notes=notes)

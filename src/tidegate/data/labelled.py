@@ -4,7 +4,7 @@ import hashlib
 import json
 import math
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from collections.abc import Sequence as Listed
 from dataclasses import dataclass, replace
 from typing import Any, Literal
@@ -130,6 +130,8 @@ def from_arrays(
     notes = []
     if shape is not None and len(shape) == 3 and shape[2] > shape[1]:
         notes.append(f"{shape[1]} steps and more channels ({shape[2]}): arrays are [n, T, C], unlike the [n, C, T] of aeon and sktime")
+    y = _detached(y)
+    y = list(y) if isinstance(y, Iterator) else y
     labels = _labels(y, len(lengths))
     data = label_rows(values, lengths, labels, ids=ids, channels=channels, source=source, notes=notes)
     return replace(data, label_kind=_kind_of(y))
@@ -159,7 +161,7 @@ def label_rows(
 
     values   [R, C], taken over if float32; NaN is missing
     lengths  int64 [n], their sum R
-    labels   n texts, made by `label_text`; None where missing
+    labels   n texts, made by `label_text` or `number_text`; None where missing
 
     ids and channels are as in `from_arrays`. Raises DataError for an empty sequence, infinities and names that repeat.
     """
@@ -189,7 +191,7 @@ def label_rows(
 
 
 def label_text(value: Any) -> str | None:
-    """A label as text; None if it is missing (None, NaN, an empty text). A whole number has no point, so that 1.0 is class '1'."""
+    """A label as text; None if it is missing (None, NaN, an empty text). Texts stay as they are; of numbers see `number_text`."""
     value = value.item() if hasattr(value, "item") else value  # numbers of NumPy and torch
     if value is None or type(value).__name__ in ("NAType", "NaTType"):  # of pandas, which is not among our requirements
         return None
@@ -197,7 +199,14 @@ def label_text(value: Any) -> str | None:
         return None
     if isinstance(value, bool):
         return str(value).lower()
-    text = str(value).strip()
+    if isinstance(value, str):
+        return value if value.strip() else None
+    return number_text(str(value))
+
+
+def number_text(text: str) -> str | None:
+    """A label that was written as a number, or may have been; None if empty. A whole number has no point, so that 1.0 is class '1'."""
+    text = text.strip()
     if _WHOLE.fullmatch(text) and float(text).is_integer() and abs(float(text)) <= _EXACT:
         return str(int(float(text)))
     return text or None
@@ -257,9 +266,15 @@ def _joined(parts: list[Any]) -> tuple[np.ndarray, np.ndarray]:
     return np.concatenate(arrays).reshape(int(lengths.sum()), -1), lengths
 
 
+def _detached(value: Any) -> Any:
+    """A tensor of torch as NumPy can read it, anything else as it is."""
+    return value.detach().cpu() if hasattr(value, "detach") else value
+
+
 def _floats(part: Any, name: str) -> np.ndarray:
     """A copy as floats, NaN where masked."""
     masked = part.mask if isinstance(part, np.ma.MaskedArray) else None
+    part = _detached(part)
     try:
         array = np.asarray(part)
         if array.dtype.kind not in "biufO":

@@ -11,7 +11,7 @@ import polars as pl
 from tidegate.data.archive import is_archive, read_archive
 from tidegate.data.channels import Reader
 from tidegate.data.columns import ID_NAMES, TIME_NAMES, check_roles, some_names, usual_column
-from tidegate.data.labelled import LabelKind, LabelledSequences, label_rows, label_text
+from tidegate.data.labelled import LabelKind, LabelledSequences, label_rows, number_text
 from tidegate.data.read import read_table
 from tidegate.data.scan import Keys, encode_runs
 from tidegate.data.sequences import Channel
@@ -227,7 +227,8 @@ def _order(codes: np.ndarray, times: np.ndarray | None, count: int) -> tuple[np.
 def _labels(column: pl.Series, ids: pl.Series, starts: np.ndarray, order: np.ndarray | None, source: str) -> list[str | None]:
     """The label of each sequence. Raises DataError for a sequence with two."""
     texts = (column.fill_nan(None) if column.dtype.is_float() else column).cast(pl.String)
-    names = {text: label_text(text) for text in texts.unique().drop_nulls()}
+    name_of = str.strip if column.dtype == pl.String else number_text
+    names = {text: name_of(text) or None for text in texts.unique().drop_nulls()}
     labels = [name for name in dict.fromkeys(names.values()) if name is not None]
     places: dict[str | None, int] = {name: number for number, name in enumerate(labels)}
     numbers = pl.Series([places.get(name, -1) for name in names.values()], dtype=pl.Int64)
@@ -292,7 +293,7 @@ def _read_folder(path: Path, folders: dict[str, list[Path]], time: str | None, c
     return label_rows(
         np.concatenate(parts),
         np.array([len(part) for part in parts], dtype=np.int64),
-        [label_text(name) for name, files in folders.items() for _ in files],
+        [number_text(name) for name, files in folders.items() for _ in files],
         ids=[table.source for table in tables],
         channels=names,
         source=path.resolve().name,

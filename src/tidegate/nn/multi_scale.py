@@ -28,13 +28,19 @@ class MaskedBatchNorm(nn.BatchNorm1d):
     def forward(self, input: Tensor, inside: Tensor | None = None) -> Tensor:
         """[B, F, T] in and out."""
         if inside is None:
-            return super().forward(input)
+            return self._normalised(input)
         if not self.training:
             return super().forward(input).masked_fill(~inside, 0.0)
         rows_NF = input.transpose(1, 2).flatten(0, 1)
         places_N = inside.flatten().nonzero()[:, 0]
-        y_NF = torch.zeros_like(rows_NF).index_copy(0, places_N, super().forward(rows_NF.index_select(0, places_N)))
+        y_NF = torch.zeros_like(rows_NF).index_copy(0, places_N, self._normalised(rows_NF.index_select(0, places_N)))
         return y_NF.view(len(input), -1, self.num_features).transpose(1, 2)
+
+    def _normalised(self, input: Tensor) -> Tensor:
+        """By the batch's own statistics in training, but a single step has none: that one by the running ones."""
+        if self.training and input.numel() == self.num_features:
+            return functional.batch_norm(input, self.running_mean, self.running_var, self.weight, self.bias, False, 0.0, self.eps)
+        return super().forward(input)
 
 
 class MultiScaleBlock(nn.Module):

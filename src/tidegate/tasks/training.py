@@ -46,7 +46,7 @@ class Training(ABC, Generic[C]):
         """Read the data. Where it lay, for run.json: path, sha256, rows."""
 
     @abstractmethod
-    def prepare(self) -> tuple[C, list[str]]:
+    def prepare(self, asked: C) -> tuple[C, list[str]]:
         """Make of the data what training needs; the settings, complete but for what training itself finds, and what to say of it."""
 
     def choose(self, config: C) -> tuple[C, list[str]]:
@@ -92,9 +92,12 @@ def train_run(
         data = training.read()
         if folder is not None:
             check_unchanged(folder, data)
-        config, notes = training.prepare()
+        config, notes = training.prepare(asked)
         if folder is not None and folder.exists("config.json"):
-            config = stored_config(folder, asked, config)
+            stored = stored_config(folder, asked, config)
+            if stored != config:  # what is not asked for again is as it was: the parts of the data follow from it
+                _, notes = training.prepare(stored)
+            config = stored
             notes.extend(changed_since(folder))
         else:
             config, found = training.choose(config)

@@ -14,6 +14,7 @@ import tidegate as tg
 from tests.tasks.classification.tiny import long_table, names, ragged, settings, waves, write_pair
 from tidegate.config import build_settings
 from tidegate.config_classify import ClassConfig
+from tidegate.data.labelled import from_arrays
 from tidegate.errors import DataError, RunError, SettingsError
 
 
@@ -241,3 +242,20 @@ def test_other_channels_are_refused(fitted: tg.Classifier) -> None:
         named.predict(waves(4, channels=3)[0])
     assert named.predict(long_table(waves(4, channels=2)[0], channels="uv")).height == 4
     np.testing.assert_array_equal(named.predict(waves(4, channels=2)[0]).shape, [4])
+
+
+def test_texts_that_look_like_numbers_come_back_as_texts() -> None:
+    X, _ = waves(24)
+    y = ["1.0", "2.0"] * 12
+    assert set(tg.Classifier(config=settings()).fit(X, y).predict(X)) <= set(y)
+
+
+def test_a_fit_that_fails_leaves_the_estimator_as_it_was(tmp_path: Path) -> None:
+    X, y = waves(24)
+    model = tg.Classifier(config=settings()).fit(X, y)
+    before = model.predict_proba(X)
+    with pytest.raises(DataError):
+        model.fit(X[:, ::2], np.zeros(24))
+    np.testing.assert_array_equal(model.predict_proba(X), before)
+    kept = json.loads((model.save(tmp_path / "R") / "run.json").read_text())["data"]["sha256"]
+    assert kept == from_arrays(X, y).checksum()

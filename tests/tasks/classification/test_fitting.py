@@ -237,3 +237,21 @@ def test_the_learning_rate_is_found_where_it_is_auto() -> None:
     assert notes == [f"learning rate: {rate:.2g}, from the finder"]
     assert with_learning_rate(material, config) == (config, [])
     fit_classes(material, config, listen=lambda event: None)
+
+
+def test_what_is_scored_does_not_shape_the_network() -> None:
+    data = bumps(40)
+    first = gather_labelled(data, config_of())
+    scored = [int(number) - 1 for number in first.test.sequences.ids]
+    values = data.sequences.values.copy()
+    values[data.sequences.offsets[scored[0]]] = np.nan
+    material = gather_labelled(replace(data, sequences=data.sequences.with_values(values)), config_of())
+    assert fitting.shape_of(material) == fitting.shape_of(first) and not material.has_gaps
+    assert np.isnan(material.test.sequences.values).any()
+
+
+def test_a_batch_of_a_single_step() -> None:
+    material = gather_labelled(
+        from_arrays(np.random.default_rng(0).normal(size=(40, 1)), ["a", "b"] * 20), config_of(batch_size=1, max_epochs=1)
+    )
+    assert np.isfinite(fit(material).model.probabilities(material.test)).all()

@@ -365,3 +365,28 @@ def test_what_is_kept_gives_the_same_weights(trained: Path, tmp_path: Path) -> N
     kept = build_settings(json.loads((trained / "R" / "config.json").read_text()), ClassConfig)
     train(trained / "waves_TRAIN.ts", kept, tmp_path / "S", test=trained / "waves_TEST.ts")
     assert weights(tmp_path / "S") == weights(trained / "R")
+
+
+@pytest.mark.parametrize("begun", [{"training": {"seed": 5}}, {"data": {"scaling": "none"}}, {"data": {"validation": 0.4}}])
+def test_what_is_not_asked_for_again_on_resume_is_as_it_was(tmp_path: Path, begun: dict[str, Any]) -> None:
+    """The parts and the scale too: no sequence that was trained on may come into the test part."""
+    own, _ = write_pair(tmp_path)
+    train(own, config(**begun), tmp_path / "whole")
+    listen, stop = stop_after(1)
+    assert train(own, config(**begun), tmp_path / "R", listen=listen, interrupted=stop).interrupted
+    train(own, config(), tmp_path / "R", resume=True)
+    for name in ("model.safetensors", "preparation.json", "config.json"):
+        assert (tmp_path / "R" / name).read_bytes() == (tmp_path / "whole" / name).read_bytes()
+    kept = [json.loads((tmp_path / run / "scores.json").read_text())["metrics"] for run in ("R", "whole")]
+    assert kept[0] == kept[1]
+
+
+def test_a_code_for_missing_that_is_too_large_to_compute_with(tmp_path: Path) -> None:
+    X, y = waves(24)
+    run = tmp_path / "R"
+    frame = long_table(X, y)
+    train(frame, config(), run)
+    far = pl.when(pl.int_range(pl.len()) == 3).then(9.96921e36).otherwise(pl.col("x")).alias("x")
+    for call in (evaluate, predict):
+        with pytest.raises(DataError, match=r"9\.96921e\+36 is farther from those of training"):
+            call(run, frame.with_columns(far))

@@ -90,18 +90,18 @@ class Classifier:
         columns = {"label": label, "id": id, "time": time, "channels": names_of(channels)}
         config = self._settings({name: value for name, value in columns.items() if value})
         known = read_source(data, y, config.data)
-        self._data = described(data, known)
+        place: dict[str, Any] = described(data, known)
         tests = []
         if test is not None:
             source, truth = test if are_arrays(data) and isinstance(test, tuple) and len(test) == 2 else (test, None)
             tests.append(read_source(source, truth, config.data))
-            self._data["test"] = described(source, tests[0])
+            place["test"] = described(source, tests[0])
         config = named(config, known)
         material = gather(known, config, *tests)
         config, found = with_learning_rate(material, complete(config, material))
-        self.history = []
-        self._model = fit_classes(material, config, listen=self._note).model
-        self._material, self._folder = material, None
+        history: list[dict[str, Any]] = []
+        model = fit_classes(material, config, listen=lambda event: _note(event, history)).model
+        self._model, self._material, self._folder, self._data, self.history = model, material, None, place, history
         self.config, self.notes = config, [*material.notes, *found]
         return self
 
@@ -173,9 +173,10 @@ class Classifier:
             self._material = reopen(self._folder, model)
         return self._material
 
-    def _note(self, event: Event) -> None:
-        if isinstance(event, EpochEnded):
-            self.history.append(json.loads(json_text(asdict(event))))  # as a run keeps it: a loss that there is not is None
+
+def _note(event: Event, history: list[dict[str, Any]]) -> None:
+    if isinstance(event, EpochEnded):
+        history.append(json.loads(json_text(asdict(event))))  # as a run keeps it: a loss that there is not is None
 
 
 def classifier_in(folder: RunFolder, device: str) -> Classifier:

@@ -108,7 +108,8 @@ def epoch_work(config: ClassConfig, material: ClassMaterial) -> int:
 def shape_of(material: ClassMaterial) -> ClassifierShape:
     """What a network is built for."""
     sequences = material.data.sequences
-    return ClassifierShape(len(sequences.channels), len(material.data.classes), int(sequences.lengths.max()), material.has_gaps)
+    steps = int(sequences.lengths[material.known].max())
+    return ClassifierShape(len(sequences.channels), len(material.data.classes), steps, material.has_gaps)
 
 
 def new_network(material: ClassMaterial, config: ClassConfig) -> SequenceClassifier:
@@ -171,14 +172,18 @@ def fit_classes(
             best_epochs.append(ended.best_epoch)
             stopped, checkpoint = ended.reason == INTERRUPTED, None
         members = tuple(networks)
-        share_outputs(members, material)
-        temperature = fit_temperature(*_held_aside(members, material))
+        temperature = 1.0
+        if not stopped:
+            share_outputs(members, material)
+            temperature = fit_temperature(*_held_aside(members, material))
     channels = tuple(channel.name for channel in material.data.sequences.channels)
     best, kind = tuple(best_epochs), material.data.label_kind
     model = ClassModel(config, shape_of(material), material.data.classes, channels, material.scaler, members, temperature, best, kind)
     return FittedClasses(model, stopped)
 
 
+MOST_SOLVED = 8000
+"""Sequences that the solved output is found with, drawn at random from more: its matrices take 3 GB then."""
 DILATED = 0x64696C61
 """Beside the seed for what is drawn for the fixed convolutions."""
 
@@ -189,7 +194,8 @@ def fit_dilated(network: SequenceClassifier, material: ClassMaterial, config: Cl
     if not isinstance(network, ConvLSTMClassifier) or network.dilated is None:
         return
     sequences, random = material.data.sequences, np.random.default_rng((config.training.seed, DILATED))
-    batches = batches_in_order(material.train, sequences.lengths, 64)
+    numbers = np.sort(random.permutation(material.train)[:MOST_SOLVED]) if len(material.train) > MOST_SOLVED else material.train
+    batches = batches_in_order(numbers, sequences.lengths, 64)
     labels = material.data.labels[np.concatenate(batches)]
     samples = random.permutation(material.train)[: len(KERNELS)]
     ridge = network.dilated.fit(

@@ -10,6 +10,9 @@ from tidegate.data.scale import Scaler, fit_scaler
 from tidegate.data.sequence_batches import folds_aside, hold_aside
 from tidegate.errors import DataError
 
+FARTHEST = 1e15
+"""Deviations from the mean of training. Codes for 'missing' such as 9.96921e36 are beyond; their products would not be finite."""
+
 
 @dataclass(frozen=True)
 class ClassMaterial:
@@ -34,16 +37,20 @@ class ClassMaterial:
 
     @property
     def has_gaps(self) -> bool:
-        """Whether any value of the training sequences is missing."""
-        return bool(np.isnan(self.data.sequences.values).any())
+        """Whether any value of what is not scored is missing."""
+        return bool(np.isnan(self.data.take(self.known).sequences.values).any())
+
+    @property
+    def known(self) -> np.ndarray:
+        """Numbers of all sequences that are not scored."""
+        return np.union1d(self.train, self.validation)
 
     def of_member(self, number: int) -> "ClassMaterial":
         """The material that one network of an ensemble is trained with: the same sequences, another fold of them held aside."""
         if not self.folds:
             return self
-        known = np.union1d(self.train, self.validation)
         held = self.folds[number % len(self.folds)]
-        return replace(self, train=np.setdiff1d(known, held), validation=held)
+        return replace(self, train=np.setdiff1d(self.known, held), validation=held)
 
 
 def gather_labelled(data: LabelledSequences, config: ClassConfig, test: LabelledSequences | None = None) -> ClassMaterial:
@@ -87,8 +94,20 @@ def check_like(data: LabelledSequences, channels: list[str], classes: tuple[str,
 
 
 def scaled(data: LabelledSequences, scaler: Scaler) -> LabelledSequences:
-    """The same sequences on the scale of training."""
-    return replace(data, sequences=data.sequences.with_values((data.sequences.values - scaler.shift) / scaler.scale))
+    """The same sequences on the scale of training. Raises DataError for a value too far from those of training to be computed with."""
+    given = data.sequences.values
+    with np.errstate(over="ignore"):
+        values = (given - scaler.shift) / scaler.scale
+    wrong = np.abs(values) > FARTHEST
+    if wrong.any():
+        row, column = (int(place) for place in np.argwhere(wrong)[0])
+        number = int(np.searchsorted(data.sequences.offsets, row, side="right")) - 1
+        where = f"{data.place(number)}, channel '{data.sequences.channels[column].name}'"
+        raise DataError(
+            f"{where}: the value {given[row, column]:g} is farther from those of training than can be computed with. If it stands for "
+            "'missing', make it missing (empty, or NaN)."
+        )
+    return replace(data, sequences=data.sequences.with_values(values))
 
 
 def imbalance(data: LabelledSequences, train: np.ndarray) -> list[str]:

@@ -126,7 +126,7 @@ def logits_of(network: nn.Module, sequences: Sequences, numbers: np.ndarray, num
     """Logits float64 [len(numbers), K], in the order of `numbers`."""
     found = np.zeros((len(numbers), num_classes))
     for some, said in passes(network, sequences, numbers):
-        found[some] = said.logits_BK.double().cpu().numpy()
+        found[some] = said.logits_BK.cpu().double().numpy()
     return found
 
 
@@ -137,7 +137,7 @@ def evidence_of(network: SequenceClassifier, sequences: Sequences) -> list[np.nd
         if said.weights_BT is None:
             return None
         own = network.own_weights(said.weights_BT, torch.from_numpy(sequences.lengths[some]))
-        found |= {int(number): row.double().cpu().numpy() for number, row in zip(some, own, strict=True)}
+        found |= {int(number): row.cpu().double().numpy() for number, row in zip(some, own, strict=True)}
     return [found[number] for number in range(len(sequences))]
 
 

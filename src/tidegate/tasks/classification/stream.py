@@ -48,7 +48,7 @@ class ClassStream:
                 network.eval()
                 device = next(network.parameters()).device
                 said, self._states[number] = network.step(scaled.to(device), self._states[number])
-                logits.append(said.double().cpu().numpy())
+                logits.append(said.cpu().double().numpy())
         joint = logits[0] if len(logits) == 1 else np.log(np.mean([softmax(one) for one in logits], 0))
         found = apply_temperature(joint, self._model.temperature)
         return found[0] if single else found

@@ -43,9 +43,9 @@ class ClassTraining(Training[ClassConfig]):
         kept = [described(source, data) for source, data in zip(sources, self._data, strict=True)]
         return kept[0] if self._test is None else kept[0] | {"test": kept[1]}
 
-    def prepare(self) -> tuple[ClassConfig, list[str]]:
+    def prepare(self, asked: ClassConfig) -> tuple[ClassConfig, list[str]]:
         """See Training."""
-        config = named(self._asked, self._data[0])
+        config = named(asked, self._data[0])
         self._material = gather(self._data[0], config, *self._data[1:])
         return complete(config, self._material), self._material.notes
 

@@ -43,10 +43,10 @@ class ForecastTraining(Training[Config]):
         place = None if table.path is None else str(table.path.resolve())
         return {"path": place, "sha256": table.checksum(), "rows": table.height}
 
-    def prepare(self) -> tuple[Config, list[str]]:
+    def prepare(self, asked: Config) -> tuple[Config, list[str]]:
         """See Training."""
         assert self._table is not None
-        self._material = gather_from(self._table, assemble(self._table, self._asked.data), self._asked)
+        self._material = gather_from(self._table, assemble(self._table, asked.data), asked)
         return self._material.config, self._material.notes
 
     def choose(self, config: Config) -> tuple[Config, list[str]]:

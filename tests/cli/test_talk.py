@@ -230,6 +230,12 @@ def test_duration() -> None:
     assert [duration(value) for value in (0.4, 42.0, 200.0, 7500.0)] == ["0 s", "42 s", "3 min 20 s", "2 h 05 min"]
 
 
+def test_where_nothing_is_validated_no_loss_of_it_is_shown() -> None:
+    nan = float("nan")
+    words = [describe(event, Watch()) for event in (EpochEnded(0, 5, 0.25, nan, 1e-3, True, nan, 2.0), Stopped("all done", 1, 0, nan, 2.0))]
+    assert words == ["epoch 1: train 0.2500, 2 s", "stopped: all done; 2 s"]
+
+
 def test_stopped_before_an_epoch_has_ended() -> None:
     words = describe(Stopped("interrupted", 0, -1, float("inf"), 3.0), Watch())
     assert words == "stopped: interrupted, before the first epoch has ended; 3 s"

@@ -68,6 +68,11 @@ def test_dilations_of_minirocket() -> None:
     assert dilations(24, 9996) == [(1, 79), (2, 40)]
 
 
+@pytest.mark.parametrize("reach", [3, 5, 6, 7, 11, 49, 355])
+def test_the_widest_kernel_spans_all_steps(reach: int) -> None:
+    assert dilations(8 * reach + 1, 9996)[-1][0] == reach
+
+
 def test_the_features_differ_between_sequences_that_differ_and_are_shares() -> None:
     output = fitted(40)
     shares = output.shares(*made(40))

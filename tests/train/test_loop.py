@@ -161,8 +161,8 @@ def test_without_validation_the_last_weights_are_kept(build: Build) -> None:
     empty = type(job.validation)(torch.zeros(0, 6), torch.zeros(0, 2), 8)  # type: ignore[call-arg]
     job = Job(job.network, job.loss, job.training, empty, job.settings)
     events = list(fit(job))
-    assert last(events).best_epoch == 3
-    assert all(event.best for event in events if isinstance(event, EpochEnded))
+    assert last(events).best_epoch == 3 and math.isnan(last(events).best_loss)
+    assert all(event.best and math.isnan(event.validation_loss) for event in events if isinstance(event, EpochEnded))
 
 
 def test_budgets(build: Build) -> None:

@@ -30,6 +30,12 @@ Texts = list[str] | None
 """Of an option that may be given several times, each time with one value or several with commas between them."""
 Number = float | None
 Count = int | None
+Seed = Annotated[Count, option("--seed", "N", "Seed of all random numbers; default: 0.")]
+MaxEpochs = Annotated[Count, option("--max-epochs", "N", "At most so many epochs.")]
+TimeLimit = Annotated[Number, option("--time-limit", "SECONDS", "At most so many seconds of training.")]
+Device = Annotated[Text, option("--device", "D", "auto (default), cpu, cuda, mps, ...")]
+SettingsFile = Annotated[Text, option("--config", "FILE", "Settings as TOML or JSON, the tree of a run's config.json.")]
+Assignments = Annotated[list[str] | None, option("--set", "KEY=VALUE", "One setting, such as network.hidden=128; may be repeated.")]
 
 
 @dataclass(frozen=True)
@@ -48,8 +54,8 @@ class ColumnOptions:
     season: Annotated[Texts, option("--season", "N[,N]", "Steps in a season; default: from the frequency.")] = None
     freq: Annotated[Text, option("--freq", "F", "Frequency, such as h, 15min, d, me; default: found in the data.")] = None
     time_format: Annotated[Text, option("--time-format", "F", "How times are written, such as %d/%m/%Y %H:%M.")] = None
-    config: Annotated[Text, option("--config", "FILE", "Settings as TOML or JSON, the tree of a run's config.json.")] = None
-    set: Annotated[list[str] | None, option("--set", "KEY=VALUE", "One setting, such as network.hidden=128; may be repeated.")] = None
+    config: SettingsFile = None
+    set: Assignments = None
 
 
 @dataclass(frozen=True)
@@ -68,12 +74,12 @@ class ClassOptions:
     time: Annotated[Text, option("--time", "C", "Column to sort rows by; default: ds, timestamp or time, else as they stand.")] = None
     channels: Annotated[Texts, option("--channels", "C[,C]", "Columns with values; default: all other numbers.")] = None
     network: Annotated[Text, option("--network", "NAME", "conv-lstm (default), lstm or attention-cnn-lstm.")] = None
-    seed: Annotated[Count, option("--seed", "N", "Seed of all random numbers; default: 0.")] = None
-    max_epochs: Annotated[Count, option("--max-epochs", "N", "At most so many epochs.")] = None
-    time_limit: Annotated[Number, option("--time-limit", "SECONDS", "At most so many seconds of training.")] = None
-    device: Annotated[Text, option("--device", "D", "auto (default), cpu, cuda, mps, ...")] = None
-    config: Annotated[Text, option("--config", "FILE", "Settings as TOML or JSON, the tree of a run's config.json.")] = None
-    set: Annotated[list[str] | None, option("--set", "KEY=VALUE", "One setting, such as network.hidden=128; may be repeated.")] = None
+    seed: Seed = None
+    max_epochs: MaxEpochs = None
+    time_limit: TimeLimit = None
+    device: Device = None
+    config: SettingsFile = None
+    set: Assignments = None
 
 
 @dataclass(frozen=True)
@@ -89,10 +95,10 @@ class ForecastOptions(ColumnOptions):
     network: Annotated[Text, option("--network", "NAME", "attention-cnn-lstm (default) or lstm.")] = None
     loss: Annotated[Text, option("--loss", "NAME", "mae (default), mse, huber or quantile.")] = None
     quantiles: Annotated[Texts, option("--quantiles", "Q[,Q]", "Quantiles to forecast; default: 0.1,0.9.")] = None
-    seed: Annotated[Count, option("--seed", "N", "Seed of all random numbers; default: 0.")] = None
-    max_epochs: Annotated[Count, option("--max-epochs", "N", "At most so many epochs.")] = None
-    time_limit: Annotated[Number, option("--time-limit", "SECONDS", "At most so many seconds of training.")] = None
-    device: Annotated[Text, option("--device", "D", "auto (default), cpu, cuda, mps, ...")] = None
+    seed: Seed = None
+    max_epochs: MaxEpochs = None
+    time_limit: TimeLimit = None
+    device: Device = None
 
 
 def takes(group: type[Any]) -> Callable[[Callable[..., None]], Callable[..., None]]:

@@ -1,6 +1,6 @@
 """What is wrong or odd with labelled sequences, before a classifier is trained on them."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import numpy as np
@@ -21,12 +21,11 @@ def check_labelled(data: LabelledSequences) -> CheckReport:
 
 def _facts(data: LabelledSequences) -> dict[str, Any]:
     sequences, lengths = data.sequences, data.sequences.lengths
-    counts = np.bincount(data.labels[data.labels >= 0], minlength=len(data.classes))
     return {
         "sequences": len(data),
         "steps": {"least": int(lengths.min()), "most": int(lengths.max())},
         "channels": [channel.name for channel in sequences.channels],
-        "classes": {name: int(count) for name, count in zip(data.classes, counts, strict=True)},
+        "classes": {name: int(count) for name, count in zip(data.classes, data.counts(), strict=True)},
         "missing": float(np.isnan(sequences.values).mean()),
         "notes": list(data.notes),
     }
@@ -43,7 +42,7 @@ def _labels(data: LabelledSequences) -> Iterable[Finding]:
 
 
 def _classes(data: LabelledSequences) -> Iterable[Finding]:
-    counts = np.bincount(data.labels[data.labels >= 0], minlength=len(data.classes))
+    counts = data.counts()
     if len(counts) < 2:
         return
     alone = [name for name, count in zip(data.classes, counts, strict=True) if count == 1]
@@ -53,13 +52,20 @@ def _classes(data: LabelledSequences) -> Iterable[Finding]:
             "on. Collect more, or leave the class out."
         )
         yield Finding("warning", "single-sequence", words, "", len(alone), tuple(f"class '{name}'" for name in alone[:MOST_EXAMPLES]))
-    least, most = int(counts.argmin()), int(counts.argmax())
-    if counts[most] >= IMBALANCE * max(1, counts[least]):
-        words = (
-            f"Class '{data.classes[most]}' has {plural(int(counts[most]), 'sequence')}, class '{data.classes[least]}' {counts[least]:,}. "
-            "Look at balanced_accuracy and f1_macro rather than accuracy, and try --set training.class_weights=balanced."
-        )
+    words = imbalance(data.classes, counts)
+    if words:
         yield Finding("warning", "imbalance", words, "", len(data))
+
+
+def imbalance(classes: Sequence[str], counts: np.ndarray) -> str:
+    """What to do where the classes, with so many sequences each [K], are of very different size; nothing where they are not."""
+    least, most = int(counts.argmin()), int(counts.argmax())
+    if counts[most] < IMBALANCE * max(1, counts[least]):
+        return ""
+    return (
+        f"Class '{classes[most]}' has {plural(int(counts[most]), 'sequence')}, class '{classes[least]}' {counts[least]:,}. "
+        "Look at balanced_accuracy and f1_macro rather than accuracy, and try --set training.class_weights=balanced."
+    )
 
 
 def _values(data: LabelledSequences) -> Iterable[Finding]:

@@ -59,6 +59,10 @@ class LabelledSequences:
             return f"{self.source}, line {self.lines[number]}"
         return f"{self.source}, sequence '{self.sequences.ids[number]}'"
 
+    def counts(self) -> np.ndarray:
+        """Sequences of each class, int64 [K]."""
+        return np.bincount(self.labels[self.labels >= 0], minlength=len(self.classes))
+
     def take(self, numbers: np.ndarray) -> "LabelledSequences":
         """Only the sequences with these numbers, in their order."""
         sequences = self.sequences

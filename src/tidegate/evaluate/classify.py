@@ -15,7 +15,7 @@ PROBABILITY_FLOOR = float(np.finfo(np.float32).eps)
 Networks give float32, which cannot tell 1 - p from 1 much further down; scikit-learn's log_loss has the same floor for float32.
 One floor for all, so that a rival in float64 is not fined harder, and an unknown class costs what a certain mistake costs.
 """
-_BINS = 15
+BINS = 15
 """Guo et al. 2017, 'On calibration of modern neural networks', section 5."""
 _PRIOR_WEIGHT = 1.0
 """How many held-out sequences the prior of the temperature is worth."""
@@ -81,6 +81,11 @@ def compare_classifiers(truth: np.ndarray, predicted_a: np.ndarray, predicted_b:
     steps = np.arange(fewer, dtype=np.float64)
     log_choices = np.concatenate([[0.0], np.cumsum(np.log((num - steps) / (steps + 1.0)))])
     return float(min(1.0, 2.0 * np.exp(log_choices - num * math.log(2.0)).sum()))
+
+
+def confidence_bins(confidence: np.ndarray) -> np.ndarray:
+    """The bin of each top probability [n], int64 from 0 to BINS - 1: equally wide, and a bin holds its upper edge."""
+    return np.searchsorted(np.linspace(0.0, 1.0, BINS + 1)[1:-1], confidence, side="left")
 
 
 def softmax(logits: np.ndarray) -> np.ndarray:
@@ -171,8 +176,7 @@ def _area(positive: np.ndarray, score: np.ndarray) -> float:
 
 def _calibration_error(right: np.ndarray, confidence: np.ndarray) -> float:
     """sum over bins of |sum right - sum confidence| / n; a bin holds its upper edge."""
-    bins = np.searchsorted(np.linspace(0.0, 1.0, _BINS + 1)[1:-1], confidence, side="left")
-    gaps = np.bincount(bins, weights=right - confidence, minlength=_BINS)
+    gaps = np.bincount(confidence_bins(confidence), weights=right - confidence, minlength=BINS)
     return float(np.abs(gaps).sum() / len(right)) if len(right) else math.nan
 
 

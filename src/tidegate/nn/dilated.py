@@ -34,7 +34,8 @@ def dilations(steps: int, features: int) -> list[tuple[int, int]]:
     thresholds = max(1, features // len(KERNELS))
     count = min(thresholds, MOST_DILATIONS)
     octaves = max(0.0, math.log2(max(1, steps - 1) / (TAPS - 1)))
-    found, often = np.unique(np.logspace(0.0, octaves, count, base=2.0).astype(np.int64), return_counts=True)
+    exact = np.logspace(0.0, octaves, count, base=2.0)
+    found, often = np.unique((exact + 1e-6).astype(np.int64), return_counts=True)  # 2 ** log2(5) is a little less than 5
     often = often * thresholds // count
     np.add.at(often, np.arange(thresholds - often.sum()) % len(often), 1)
     return list(zip(found.tolist(), often.tolist(), strict=True))

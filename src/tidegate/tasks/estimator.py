@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from tidegate.config import RunSettings
-from tidegate.errors import SettingsError
+from tidegate.errors import RunError, SettingsError
+from tidegate.runs.atomic import explain
 from tidegate.runs.folder import RunFolder
 
 
@@ -46,14 +47,21 @@ def _plain_value(value: Any) -> Any:
 
 
 def copy_run(folder: RunFolder, path: Path, overwrite: bool) -> Path:
-    """The same run in another folder, whole or not at all. A run that it replaces is moved aside, as `.NAME.replaced`, and removed last."""
+    """The same run in another folder, whole or not at all. A run that it replaces is moved aside, as `.NAME.replaced`, and removed last.
+    Raises RunError where the folder cannot be written."""
     RunFolder.check(path, overwrite=overwrite)
     if path.exists() and path.samefile(folder.path):
         return path
     place = path.resolve()
     copy, aside = place.with_name(f".{place.name}.copy"), place.with_name(f".{place.name}.replaced")
     shutil.rmtree(copy, ignore_errors=True)
-    shutil.copytree(folder.path, copy)
+    try:
+        shutil.copytree(folder.path, copy)
+    except OSError as error:
+        shutil.rmtree(copy, ignore_errors=True)
+        if isinstance(error, shutil.Error):  # of one file or several: (from, to, why) each
+            raise RunError(f"{path} cannot be written: {error.args[0][0][2]}.") from error
+        raise RunError(explain(path, error)) from error
     if place.exists():
         shutil.rmtree(aside, ignore_errors=True)
         place.rename(aside)

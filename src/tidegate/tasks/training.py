@@ -171,12 +171,13 @@ def stored_config(folder: RunFolder, asked: C, here: C) -> C:
 
 
 def _differences(asked: dict[str, Any], here: dict[str, Any], there: dict[str, Any], prefix: str = "") -> list[str]:
-    """What was asked for and is not what is stored; None and 'auto' leave the choice open."""
+    """What was asked for and is not what is stored. 'auto' leaves the choice open, and so does None where something follows from the data;
+    where nothing does, as with clip_norm, None is what was asked for."""
     found = []
     for key, value in asked.items():
         if isinstance(value, dict):
             found += _differences(value, here[key], there.get(key) or {}, f"{prefix}{key}.")
-        elif value is not None and value != "auto" and here[key] != there.get(key):
+        elif value != "auto" and (value is not None or here[key] is None) and here[key] != there.get(key):
             found.append(f"{prefix}{key} is {there.get(key)!r} there, {here[key]!r} here")
     return found
 

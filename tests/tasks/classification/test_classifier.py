@@ -1,6 +1,8 @@
 """The estimator on small data: what goes in, what comes out, what is kept, what is refused."""
 
+import errno
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -259,3 +261,16 @@ def test_a_fit_that_fails_leaves_the_estimator_as_it_was(tmp_path: Path) -> None
     np.testing.assert_array_equal(model.predict_proba(X), before)
     kept = json.loads((model.save(tmp_path / "R") / "run.json").read_text())["data"]["sha256"]
     assert kept == from_arrays(X, y).checksum()
+
+
+def test_a_copy_that_cannot_be_written_leaves_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    X, y = waves(24)
+    run = tg.Classifier(config=settings()).fit(X, y).save(tmp_path / "R")
+
+    def full(*arguments: Any, **more: Any) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(shutil, "copyfile", full)
+    with pytest.raises(RunError, match="cannot be written.*[Nn]o space|disk is full"):
+        tg.load(run).save(tmp_path / "S")
+    assert [path.name for path in tmp_path.iterdir()] == ["R"]

@@ -14,6 +14,7 @@ from tidegate.data.augment import augment
 from tidegate.data.labelled import LabelledSequences, from_arrays
 from tidegate.data.sequence_batches import cut_batch, folds_aside
 from tidegate.nn.classifier import ConvLSTMClassifier
+from tidegate.nn.dilated import DilatedOutput
 from tidegate.tasks.classification import fitting
 from tidegate.tasks.classification.fitting import (
     FittedClasses,
@@ -226,7 +227,9 @@ def test_the_networks_of_an_ensemble_share_the_time() -> None:
     material = gather_labelled(bumps(40), config_of(members=3, max_epochs=100_000, time_limit=0.3))
     events: list[Any] = []
     fit_classes(material, complete(material.config, material), listen=events.append)
-    assert [event.reason for event in events if isinstance(event, Stopped)] == ["time limit of 0.1 s reached"] * 3
+    reasons = [event.reason for event in events if isinstance(event, Stopped)]
+    limits = [float(reason.removeprefix("time limit of ").removesuffix(" s reached")) for reason in reasons]
+    assert len(limits) == 3 and all(0.0 < limit < 0.1 for limit in limits), "a share each, less what the solved output took"
 
 
 def test_the_learning_rate_is_found_where_it_is_auto() -> None:
@@ -248,6 +251,29 @@ def test_what_is_scored_does_not_shape_the_network() -> None:
     material = gather_labelled(replace(data, sequences=data.sequences.with_values(values)), config_of())
     assert fitting.shape_of(material) == fitting.shape_of(first) and not material.has_gaps
     assert np.isnan(material.test.sequences.values).any()
+
+
+def test_a_long_sequence_that_is_scored_does_not_shape_the_network() -> None:
+    X = [np.zeros(20)] * 40
+    number = int(gather_labelled(from_arrays(X, ["a", "b"] * 20), config_of()).test.sequences.ids[0]) - 1
+    X[number] = np.zeros(33)
+    material = gather_labelled(from_arrays(X, ["a", "b"] * 20), config_of())
+    assert material.test.sequences.lengths.max() == 33 and fitting.shape_of(material).steps == 20
+
+
+def test_the_solved_output_is_found_with_at_most_so_many_sequences(monkeypatch: pytest.MonkeyPatch) -> None:
+    material = gather_labelled(bumps(60), config_of())
+    seen: list[int] = []
+    solve = DilatedOutput.fit
+
+    def counted(self: DilatedOutput, batches: Any, labels: torch.Tensor, *more: Any) -> Any:
+        seen.append(len(labels))
+        return solve(self, batches, labels, *more)
+
+    monkeypatch.setattr(fitting, "MOST_SOLVED", 20)
+    monkeypatch.setattr(DilatedOutput, "fit", counted)
+    fit(material)
+    assert seen == [20] and len(material.train) > 20
 
 
 def test_a_batch_of_a_single_step() -> None:

@@ -381,6 +381,15 @@ def test_what_is_not_asked_for_again_on_resume_is_as_it_was(tmp_path: Path, begu
     assert kept[0] == kept[1]
 
 
+def test_null_is_asked_for_where_nothing_follows_from_the_data(tmp_path: Path) -> None:
+    own, _ = write_pair(tmp_path)
+    listen, stop = stop_after(1)
+    train(own, config(), tmp_path / "R", listen=listen, interrupted=stop)
+    with pytest.raises(RunError, match=r"training\.clip_norm is 1\.0 there, None here"):
+        train(own, config(training={"clip_norm": None}), tmp_path / "R", resume=True)
+    train(own, config(training={"batch_size": None}), tmp_path / "R", resume=True)
+
+
 def test_a_code_for_missing_that_is_too_large_to_compute_with(tmp_path: Path) -> None:
     X, y = waves(24)
     run = tmp_path / "R"

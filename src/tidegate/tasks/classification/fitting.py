@@ -1,6 +1,7 @@
 """Training a classifier from material that is gathered."""
 
 import itertools
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -161,7 +162,9 @@ def fit_classes(
             member, part = _of_member(config, len(networks)), material.of_member(len(networks))
             network = new_network(material, member)
             if checkpoint is None:
+                begin = time.monotonic()
                 fit_dilated(network, part, member)
+                member = _with_less_time(member, time.monotonic() - begin)
             before = _member_tensors(networks, best_epochs)
             keep = None if save is None else lambda kept, before=before, save=save: save(Checkpoint(kept.tensors | before, kept.progress))
             ended = Stopped("", 0, 0, 0.0, 0.0)
@@ -285,6 +288,13 @@ def _of_member(config: ClassConfig, number: int) -> ClassConfig:
     seed = settings.seed if not number else int(np.random.SeedSequence((settings.seed, number)).generate_state(1)[0])
     share = None if settings.time_limit is None else settings.time_limit / (settings.members or 1)
     return config.model_copy(update={"training": settings.model_copy(update={"seed": seed, "time_limit": share})})
+
+
+def _with_less_time(config: ClassConfig, seconds: float) -> ClassConfig:
+    """The settings after so many seconds of the time limit are spent."""
+    limit = config.training.time_limit
+    left = None if limit is None else max(limit - seconds, 1e-9)
+    return config.model_copy(update={"training": config.training.model_copy(update={"time_limit": left})})
 
 
 MEMBER = "members."

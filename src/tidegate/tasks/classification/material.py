@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from tidegate.config_classify import ClassConfig
+from tidegate.data.check_labelled import imbalance
 from tidegate.data.labelled import LabelledSequences
 from tidegate.data.scale import Scaler, fit_scaler
 from tidegate.data.sequence_batches import folds_aside, hold_aside
@@ -76,7 +77,8 @@ def gather_labelled(data: LabelledSequences, config: ClassConfig, test: Labelled
         notes.append("no class has a sequence to hold aside: training goes on to its last epoch")
     fitted = data.take(rest).sequences
     scaler = fit_scaler(fitted, fitted.ends, config.data.scaling, "global")
-    notes += imbalance(data, train)
+    uneven = imbalance(data.classes, data.take(rest).counts())
+    notes += [uneven] if uneven else []
     return ClassMaterial(config, scaled(data, scaler), train, validation, scaled(test, scaler), scaler, notes, folds)
 
 
@@ -108,18 +110,6 @@ def scaled(data: LabelledSequences, scaler: Scaler) -> LabelledSequences:
             "'missing', make it missing (empty, or NaN)."
         )
     return replace(data, sequences=data.sequences.with_values(values))
-
-
-def imbalance(data: LabelledSequences, train: np.ndarray) -> list[str]:
-    """A note where the classes are of very different size."""
-    counts = np.bincount(data.labels[train], minlength=len(data.classes))
-    least, most = int(counts.argmin()), int(counts.argmax())
-    if counts[most] < 5 * max(1, counts[least]):
-        return []
-    return [
-        f"class '{data.classes[most]}' has {counts[most]:,} training sequences, '{data.classes[least]}' {counts[least]:,}: look at "
-        "balanced_accuracy and f1_macro rather than accuracy, and try training.class_weights=balanced"
-    ]
 
 
 def _channels(names: list[str]) -> str:

@@ -56,7 +56,7 @@ class ClassModel:
         return [np.mean(weights, 0) for weights in zip(*present, strict=True)] if present else None
 
     def parameters(self) -> int:
-        """Number of weights of all networks."""
+        """Number of weights that are trained, of all networks; those of a solved output are not among them."""
         return sum(weight.numel() for network in self.networks for weight in network.parameters())
 
     def to_tensors(self) -> dict[str, Tensor]:

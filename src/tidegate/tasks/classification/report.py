@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from tidegate.evaluate.classify import BINS, confidence_bins
 from tidegate.evaluate.report.data import Bin, Calibration, ClassReport, ClassRow, Epoch, Example, Tuning
 from tidegate.evaluate.report.page import render
 from tidegate.runs.card import ClassCard, model_card
@@ -16,8 +17,8 @@ from tidegate.tasks.classification.evaluation import ClassEvaluation
 from tidegate.tasks.classification.material import ClassMaterial
 from tidegate.tasks.classification.model import ClassModel
 
-RIGHT, WRONG, MISTAKES, BINS = 4, 2, 6, 15
-"""Right and wrong sequences shown as evidence, surest mistakes shown, and bins of the probability as the ECE has them."""
+RIGHT, WRONG, MISTAKES = 4, 2, 6
+"""Right and wrong sequences shown as evidence, and surest mistakes shown."""
 
 
 def report_page(
@@ -92,7 +93,7 @@ def facts(material: ClassMaterial, model: ClassModel, evaluation: ClassEvaluatio
         ("channels", len(model.channels)),
         ("steps", f"{lengths.min():,}" if lengths.min() == lengths.max() else f"{lengths.min():,} to {lengths.max():,}"),
         ("train, validation, test", f"{len(material.train):,} / {len(material.validation):,} / {evaluation.sequences:,}"),
-        ("weights", model.parameters()),
+        ("trained weights", model.parameters()),
     ]
     return found + ([("networks", len(model.networks))] if len(model.networks) > 1 else [])
 
@@ -104,12 +105,12 @@ def first_member(history: Sequence[Epoch]) -> list[Epoch]:
 
 
 def calibration_bins(truth: np.ndarray, probabilities: np.ndarray) -> list[Bin]:
-    """What the predictions of each bin say and how often they are right; a bin holds its upper edge.
+    """What the predictions of each bin of the ECE say, and how often they are right.
 
     truth int64 [n], -1 counts as wrong; probabilities [n, K].
     """
     confidence, right = probabilities.max(1), probabilities.argmax(1) == truth
-    numbers = np.searchsorted(np.linspace(0.0, 1.0, BINS + 1)[1:-1], confidence, side="left")
+    numbers = confidence_bins(confidence)
     bins = []
     for inside in (numbers == number for number in range(BINS)):
         count = int(inside.sum())

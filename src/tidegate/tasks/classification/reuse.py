@@ -116,8 +116,7 @@ def _channels(data: LabelledSequences) -> list[str]:
 
 def _single(data: LabelledSequences) -> list[str]:
     """A note on classes that are one sequence."""
-    counts = np.bincount(data.labels, minlength=len(data.classes))
-    names = [f"'{name}'" for name, count in zip(data.classes, counts, strict=True) if count == 1]
+    names = [f"'{name}'" for name, count in zip(data.classes, data.counts(), strict=True) if count == 1]
     if not names:
         return []
     shown = ", ".join(names[:5]) + (", ..." if len(names) > 5 else "")

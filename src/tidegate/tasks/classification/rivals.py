@@ -16,7 +16,7 @@ ClassRivals = dict[str, ClassBaseline]
 
 def fit_class_rivals(material: ClassMaterial, names: Iterable[str] = tuple(CLASS_BASELINES)) -> ClassRivals:
     """Rivals by name, fitted on the sequences that are trained on and those that tell when to stop."""
-    seen = material.data.take(np.union1d(material.train, material.validation))
+    seen = material.data.take(material.known)
     sequences, count = seen.sequences, len(seen.classes)
     return {name: CLASS_BASELINES[name].fit(sequences.values, sequences.offsets, seen.labels, count) for name in names}
 

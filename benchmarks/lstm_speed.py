@@ -7,6 +7,7 @@ the same run. Threads: 2, or those of --threads.
 """
 
 import argparse
+import copy
 import os
 import statistics
 import subprocess
@@ -62,7 +63,7 @@ SECTIONS = ("training", "inference", "lengths", "streaming", "denormals", "busy"
 def main() -> None:
     """Measure and print."""
     parser = arguments("lstm_speed", "How fast is tidegate.nn.LSTM beside torch.nn.LSTM at its best?")
-    which = f"which parts: {', '.join(SECTIONS)}, onnx, keras (default: the first {len(SECTIONS)})"
+    which = f"which parts: {', '.join(SECTIONS)}, bfloat16, onnx, keras (default: the first {len(SECTIONS)})"
     parser.add_argument("sections", nargs="*", default=SECTIONS, help=which)
     parser.add_argument("--shapes", type=shape, nargs="+", help="B,T,I,H each (default: the published ones, and the ends of the range)")
     parser.add_argument("--threads", type=int, default=2)
@@ -129,12 +130,19 @@ def pair(own: Callable[[], object], other: Callable[[], object], budget: float) 
 
 
 def compare(
-    part: str, name: str, own: Callable[[], object], other: Callable[[], object], budget: float, flops: float, peak: float
+    part: str,
+    name: str,
+    own: Callable[[], object],
+    other: Callable[[], object],
+    budget: float,
+    flops: float,
+    peak: float,
+    rival: str = "torch",
 ) -> dict[str, Any]:
     """A row of the table. The ratio is that of the best times, which other work on the machine disturbs least."""
     ours, theirs = pair(own, other, budget)
-    row = {"part": part, "shape": name, "ms": 1e3 * min(ours), "median": 1e3 * statistics.median(ours), "torch ms": 1e3 * min(theirs)}
-    row |= {"torch median": 1e3 * statistics.median(theirs), "ratio": min(theirs) / min(ours)}
+    row = {"part": part, "shape": name, "ms": 1e3 * min(ours), "median": 1e3 * statistics.median(ours), f"{rival} ms": 1e3 * min(theirs)}
+    row |= {f"{rival} median": 1e3 * statistics.median(theirs), "ratio": min(theirs) / min(ours)}
     row["ratio of medians"] = statistics.median(theirs) / statistics.median(ours)
     return row | ({"GFLOP/s": flops / min(ours) / 1e9, "of peak": flops / min(ours) / 1e9 / peak} if flops else {})
 
@@ -189,6 +197,23 @@ def compare_forward(
     flops = 8.0 * hidden * (inputs + hidden) * batch * steps
     with torch.inference_mode():
         return compare(part, f"{batch},{steps},{inputs},{hidden}", own, other, options.seconds, flops, peak)
+
+
+def bfloat16(options: argparse.Namespace, peak: float) -> list[dict[str, Any]]:
+    """Our own layer with products of bfloat16 beside that with products of float32, at H >= 256: training, and inference."""
+    rows = []
+    for batch, steps, inputs, hidden in options.shapes or [sizes for sizes in PUBLISHED + RANGE if sizes[3] >= 256]:
+        exact, _ = layers(inputs, hidden)
+        rounded = copy.deepcopy(exact)
+        rounded.bfloat16 = True
+        x, gradient = torch.randn(batch, steps, inputs), torch.randn(batch, steps, hidden)
+        name, flops = f"{batch},{steps},{inputs},{hidden}", 8.0 * hidden * (inputs + hidden) * batch * steps
+        kept = (options.seconds, 3.0 * flops, peak, "float32")
+        rows.append(compare("bfloat16", f"training {name}", trainer(rounded, x, gradient), trainer(exact, x, gradient), *kept))
+        with torch.inference_mode():
+            kept = (options.seconds, flops, peak, "float32")
+            rows.append(compare("bfloat16", f"inference {name}", lambda own=rounded, x=x: own(x), lambda own=exact, x=x: own(x), *kept))
+    return rows
 
 
 def lengths(options: argparse.Namespace, peak: float) -> list[dict[str, Any]]:
@@ -379,6 +404,7 @@ PARTS: dict[str, Callable[[argparse.Namespace, float], list[dict[str, Any]]]] = 
     "denormals": denormals,
     "busy": busy,
     "network": network,
+    "bfloat16": bfloat16,
     "onnx": onnx,
     "keras": keras,
 }

@@ -12,12 +12,20 @@
 
 tg_parallel_for tg_pool = nullptr;
 
+#if defined(__x86_64__)
+static bool has_avx512() {
+    return __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512dq") &&
+           __builtin_cpu_supports("avx512vl");
+}
+#endif
+
 static const tg_unit *choose_unit() {
 #if defined(__x86_64__)
+#if defined(TG_HAS_AVX512_BF16)
+    if (has_avx512() && __builtin_cpu_supports("avx512bf16")) return &tg_unit_avx512_bf16;
+#endif
 #if defined(TG_HAS_AVX512)
-    if (__builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512dq") &&
-        __builtin_cpu_supports("avx512vl"))
-        return &tg_unit_avx512;
+    if (has_avx512()) return &tg_unit_avx512;
 #endif
 #if defined(TG_HAS_AVX2)
     if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma")) return &tg_unit_avx2;
@@ -37,6 +45,7 @@ const tg_unit *tg_unit_in_use() { return &unit(); }
 
 extern "C" int64_t tg_abi_version(void) { return TG_ABI_VERSION; }
 extern "C" const char *tg_isa(void) { return unit().name; }
+extern "C" int32_t tg_has_bfloat16(void) { return unit().bfloat16; }
 extern "C" void tg_set_pool(tg_parallel_for pool) { tg_pool = pool; }
 extern "C" int32_t tg_set_isa(const char *name) {
     const tg_unit *best = choose_unit();
@@ -46,6 +55,9 @@ extern "C" int32_t tg_set_isa(const char *name) {
 #endif
 #if defined(TG_HAS_AVX512)
                               &tg_unit_avx512,
+#endif
+#if defined(TG_HAS_AVX512_BF16)
+                              &tg_unit_avx512_bf16,
 #endif
     };
     for (const tg_unit *u : units) {
@@ -66,7 +78,8 @@ struct FlushDenormals {
 #endif
 };
 
-int64_t element(const tg_problem &p) { return p.dtype == TG_FLOAT32 ? 4 : 8; }
+int64_t element(const tg_problem &p) { return p.dtype == TG_FLOAT64 ? 8 : 4; }
+int64_t weight_bytes(const tg_problem &p) { return p.dtype == TG_BFLOAT16 ? 2 : element(p); }
 constexpr int64_t LINE = 64;
 int64_t aligned(int64_t bytes) { return (bytes + LINE - 1) / LINE * LINE; }
 
@@ -112,7 +125,7 @@ Shares shares_of(const tg_problem &p) {
     const int64_t each = operations * double(p.directions) < FEW_OPERATIONS ? 1 : p.threads / p.directions;
     if (each <= 1) return {1, 1};
     const int64_t panels = (p.hidden + unit().panel(p.dtype) - 1) / unit().panel(p.dtype);
-    const bool large = 4 * p.hidden * p.hidden * element(p) > LARGE;
+    const bool large = 4 * p.hidden * p.hidden * weight_bytes(p) > LARGE;
     int64_t groups = large ? 1 : between(1, p.batch / FEW_ROWS, each);
     const int64_t parts = between(1, each / groups, panels);
     if (parts < each / groups) groups = between(1, each / parts, p.batch);
@@ -234,7 +247,7 @@ void pack(const tg_job &job, bool backward) {
 
 bool wrong(const tg_problem &p) {
     return p.batch < 0 || p.steps < 0 || p.inputs < 0 || p.hidden < 1 || p.directions < 1 || p.directions > 2 || p.threads < 1 ||
-           (p.dtype != TG_FLOAT32 && p.dtype != TG_FLOAT64);
+           (p.dtype != TG_FLOAT32 && p.dtype != TG_FLOAT64 && !(p.dtype == TG_BFLOAT16 && unit().bfloat16));
 }
 
 template <class T> void add(T *to, const T *from, int64_t begin, int64_t end) {
@@ -245,8 +258,8 @@ void add_all(const tg_problem &p, void *to, const void *from, int64_t size) {
     if (!to || !from || to == from) return;
     tg_each((size + PART - 1) / PART, size < PART ? 1 : p.threads, [&](int64_t part) {
         const int64_t begin = part * PART, end = begin + PART < size ? begin + PART : size;
-        if (p.dtype == TG_FLOAT32) add((float *)to, (const float *)from, begin, end);
-        else add((double *)to, (const double *)from, begin, end);
+        if (p.dtype == TG_FLOAT64) add((double *)to, (const double *)from, begin, end);
+        else add((float *)to, (const float *)from, begin, end);
     });
 }
 

@@ -9,14 +9,17 @@ namespace TG_ISA {
 constexpr int64_t LINES = 512; // of a panel of the recurrent weights that are used for all rows before the next: 128 KiB
 constexpr int64_t DEPTH = 256; // sequences times steps that one product for the weights' gradients sums over
 
-template <class T> struct Backward {
+template <class M> struct Backward {
+    typedef Sum<M> T;
     const tg_job &job;
     const tg_problem &p;
     const tg_slot &s;
-    const Layout<T> l;
-    const T *columns_hh, *columns_ih;
-    T *gates, *dc, *dh, *zeros, *tall, *panel;
+    const Layout<M> l;
+    const M *columns_hh, *columns_ih;
+    T *gates, *dc, *dh, *zeros;
+    M *tall, *panel;
     T *db;
+    M *gate_factors; // of the step that was gone back last
     const T *cells;
     const T **gate_rows, **x_rows, **h_rows; // of the steps whose weight gradients are still to be summed
     int64_t waiting = 0;
@@ -24,15 +27,16 @@ template <class T> struct Backward {
 
     Backward(const tg_job &job_, const tg_slot &s_)
         : job(job_), p(*job_.p), s(s_), l(p.inputs, p.hidden),
-          columns_hh((const T *)job.packed + s.direction * l.backward_size() + l.columns_hh()),
-          columns_ih((const T *)job.packed + s.direction * l.backward_size() + l.columns_ih()), gates((T *)s.gates), cells((const T *)s.cells) {
+          columns_hh((const M *)job.packed + s.direction * l.backward_size() + l.columns_hh()),
+          columns_ih((const M *)job.packed + s.direction * l.backward_size() + l.columns_ih()), gates((T *)s.gates), cells((const T *)s.cells) {
         T *free = (T *)s.scratch;
         const int64_t deep = deepest(s.rows);
         zeros = free;
         dc = zeros + l.padded;
         dh = dc + s.rows * l.padded;
         db = dh + s.rows * l.padded;
-        tall = db + 4 * l.padded;
+        gate_factors = (M *)(db + 4 * l.padded);
+        tall = gate_factors + s.rows * place_of<M>(4 * l.padded);
         panel = tall + deep * strips(l) * ROWS;
         gate_rows = (const T **)(panel + deep * 4 * WIDTH<T>);
         x_rows = gate_rows + deep;
@@ -41,12 +45,12 @@ template <class T> struct Backward {
     // So many sequences times steps may wait to be summed; an even number, so that the pointers behind the numbers lie where pointers may.
     static int64_t deepest(int64_t rows) { return DEPTH + rows + rows % 2; }
     // Strips of ROWS columns of the gates' gradients, the last perhaps not full.
-    static int64_t strips(const Layout<T> &l) { return (4 * l.padded + ROWS - 1) / ROWS; }
+    static int64_t strips(const Layout<M> &l) { return (4 * l.padded + ROWS - 1) / ROWS; }
     static int64_t scratch_size(const tg_problem &p, int64_t rows) {
-        const Layout<T> l(p.inputs, p.hidden);
+        const Layout<M> l(p.inputs, p.hidden);
         const int64_t deep = deepest(rows);
         const int64_t pointers = (3 * deep * int64_t(sizeof(void *)) + int64_t(sizeof(T)) - 1) / int64_t(sizeof(T));
-        return l.padded * (1 + 2 * rows + 4) + deep * (strips(l) * ROWS + 4 * WIDTH<T>) + pointers;
+        return l.padded * (1 + 2 * rows + 4) + rows * place_of<M>(4 * l.padded) + deep * (strips(l) * ROWS + 4 * WIDTH<T>) + pointers;
     }
 
     T *gates_of(int64_t r, int64_t step) const { return gates + (s.place[step] + r) * l.stride; }
@@ -63,6 +67,8 @@ template <class T> struct Backward {
         for (int64_t step = s.steps; step-- > 0;) {
             go_back(step);
             if (barrier) tg_meet(barrier, s.taken);
+            if constexpr (HELD<M> == 2)
+                for (int64_t r = 0; r < s.active[step]; ++r) narrow(gates_of(r, step), 4 * l.padded, gate_factors + r * place_of<M>(4 * l.padded));
             if (s.dx) inputs_of(step);
             if (summed) {
                 remember(step);
@@ -76,6 +82,12 @@ template <class T> struct Backward {
                     ((T *)s.db)[gate * p.hidden + unit] = db[(unit / WIDTH<T> * 4 + gate) * WIDTH<T> + unit % WIDTH<T>];
         if (s.dx && !s.part) clear_rest_of_inputs();
         first_states();
+    }
+
+    // The gradients of a step's gates, as they are multiplied.
+    const M *factors_of(int64_t r, int64_t step) const {
+        if constexpr (HELD<M> == 2) return gate_factors + r * place_of<M>(4 * l.padded);
+        else return gates_of(r, step);
     }
 
     // Gradients of the gates of one step, from those of the step after it.
@@ -95,25 +107,25 @@ template <class T> struct Backward {
 
     // Gradients of the hidden states from the gates of the step after: as much of a panel at a time as stays in the cache for all rows.
     void from_after(int64_t step, int64_t rows) {
-        const int64_t lines = 4 * l.padded, times = (lines + LINES - 1) / LINES;
+        const int64_t lines = l.lines(), times = (lines + LINES - 1) / LINES;
         for (int64_t i = 0; i < times; ++i) {
             const int64_t line = (step % 2 ? times - 1 - i : i) * LINES; // there and back: what was read last is still in the cache
             const int64_t deep = lines - line < LINES ? lines - line : LINES;
             panels<T>(s.first_unit, s.last_unit, [&](int64_t unit, auto vectors) {
                 constexpr int V = decltype(vectors)::value;
-                const T *panel = columns_hh + unit * lines + line * V * WIDTH<T>;
-                const T *next = unit + 2 * V * WIDTH<T> <= s.last_unit ? panel + lines * V * WIDTH<T> : nullptr;
+                const M *panel = columns_hh + unit * lines + line * V * WIDTH<T>;
+                const M *next = unit + 2 * V * WIDTH<T> <= s.last_unit ? panel + lines * V * WIDTH<T> : nullptr;
                 tiles(rows, [&](int64_t first, auto height, int64_t number) {
                     constexpr int R = decltype(height)::value;
-                    const T *after[R];
+                    const M *after[R];
                     Vec<T> sum[R][V];
 #pragma GCC unroll 8
                     for (int r = 0; r < R; ++r) {
-                        after[r] = gates_of(first + r, step + 1) + line;
+                        after[r] = factors_of(first + r, step + 1) + line;
 #pragma GCC unroll 8
                         for (int v = 0; v < V; ++v) sum[r][v] = i ? load(dh + (first + r) * l.padded + unit + v * WIDTH<T>) : Vec<T>{};
                     }
-                    multiply(sum, deep, after, panel, ahead<T, V>(panel, next, deep, number, count_tiles(rows)));
+                    multiply(sum, deep, after, panel, ahead<M, V>(panel, next, deep, number, count_tiles(rows)));
 #pragma GCC unroll 8
                     for (int r = 0; r < R; ++r)
 #pragma GCC unroll 8
@@ -175,11 +187,11 @@ template <class T> struct Backward {
             tiles(end - begin, [&](int64_t tile, auto height, int64_t) {
                 constexpr int R = decltype(height)::value;
                 const int64_t first = begin + tile;
-                const T *rows[R];
+                const M *rows[R];
                 Vec<T> sum[R][V] = {};
 #pragma GCC unroll 8
-                for (int r = 0; r < R; ++r) rows[r] = gates_of(first + r, step);
-                multiply(sum, 4 * l.padded, rows, columns_ih + column * 4 * l.padded);
+                for (int r = 0; r < R; ++r) rows[r] = factors_of(first + r, step);
+                multiply(sum, l.lines(), rows, columns_ih + column * l.lines());
 #pragma GCC unroll 8
                 for (int r = 0; r < R; ++r) put_row(dx_of(first + r, time_of(s, first + r, step)) + column, sum[r], p.inputs - column);
             });
@@ -225,9 +237,14 @@ template <class T> struct Backward {
         for (int64_t begin = 0; begin < waiting; begin += 64) { // of 64 rows the pages stay in the TLB
             const int64_t end = begin + 64 < waiting ? begin + 64 : waiting;
             for (int64_t first = 0; first < lines; first += ROWS) {
-                T *out = tall + first * waiting + begin * ROWS;
+                M *out = tall + first * factors<M>(waiting) + factors<M>(begin) * ROWS;
                 const int64_t wide = lines - first;
-                if (wide >= ROWS)
+                if constexpr (HELD<M> == 2)
+                    for (int64_t k = begin; k < end; k += 2, out += ROWS) {
+                        const Vec<M> row = pair_of(gate_rows, k, first_line() + first, wide < ROWS ? wide : ROWS);
+                        store_part((T *)out, (Vec<T>)row, wide < ROWS ? wide : ROWS);
+                    }
+                else if (wide >= ROWS)
                     for (int64_t k = begin; k < end; ++k, out += ROWS) {
                         const T *row = gate_rows[k] + first_line() + first;
 #pragma GCC unroll 8
@@ -240,20 +257,30 @@ template <class T> struct Backward {
         }
     }
 
+    // n numbers of row k and of the one behind it, zeros behind the last row.
+    INLINE Vec<M> pair_of(const T *const *rows, int64_t k, int64_t column, int64_t n) const {
+        return pair(load_part(rows[k] + column, n), k + 1 < waiting ? load_part(rows[k + 1] + column, n) : Vec<T>{});
+    }
+
     // out [4H, columns] (+)= gates' gradients, transposed, times the rows of x or h.
     void products(const T *const *rows, int64_t columns, T *out) {
         constexpr int W = WIDTH<T>;
         const int64_t lines = last_line() - first_line();
         panels<T>(0, columns, [&](int64_t column, auto vectors) {
             constexpr int V = decltype(vectors)::value;
-            for (int64_t k = 0; k < waiting; ++k)
-                for (int v = 0; v < V; ++v) store(panel + (k * V + v) * W, load_part(rows[k] + column + v * W, columns - column - v * W));
+            for (int64_t k = 0; k < waiting; k += HELD<M>)
+                for (int v = 0; v < V; ++v) {
+                    const int64_t at = column + v * W, left = columns - at;
+                    M *line = panel + (k / HELD<M> * V + v) * W;
+                    if constexpr (HELD<M> == 2) store(line, pair_of(rows, k, at, left));
+                    else store(line, load_part(rows[k] + at, left));
+                }
             for (int64_t first = 0; first < lines; first += ROWS) {
                 const int64_t height = lines - first < ROWS ? lines - first : ROWS;
                 by_height(height, first, 0, [&](int64_t line, auto number, int64_t) {
                     constexpr int R = decltype(number)::value;
                     Vec<T> sum[R][V] = {};
-                    multiply_columns(sum, waiting, tall + line * waiting, ROWS, panel);
+                    multiply_columns(sum, factors<M>(waiting), tall + line * factors<M>(waiting), ROWS, panel);
 #pragma GCC unroll 8
                     for (int r = 0; r < R; ++r) put<V>(sum[r], first_line() + line + r, column, columns, out);
                 });
@@ -287,11 +314,11 @@ template <class T> struct Backward {
             constexpr int V = decltype(vectors)::value;
             tiles(started, [&](int64_t first, auto height, int64_t) {
                 constexpr int R = decltype(height)::value;
-                const T *rows[R];
+                const M *rows[R];
                 Vec<T> sum[R][V] = {};
 #pragma GCC unroll 8
-                for (int r = 0; r < R; ++r) rows[r] = gates_of(first + r, 0);
-                multiply(sum, 4 * l.padded, rows, columns_hh + unit * 4 * l.padded);
+                for (int r = 0; r < R; ++r) rows[r] = factors_of(first + r, 0);
+                multiply(sum, l.lines(), rows, columns_hh + unit * l.lines());
 #pragma GCC unroll 8
                 for (int r = 0; r < R; ++r) put_row((T *)job.dh0 + state_of(first + r) + unit, sum[r], s.last_unit - unit);
             });

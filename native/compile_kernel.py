@@ -17,9 +17,11 @@ FLAGS = [
 # GCC's own header of AVX-512 reads a register that it calls undefined.
 WARNINGS = ["-Wall", "-Wextra", "-Wno-psabi", "-Wno-uninitialized", "-Wno-maybe-uninitialized"]
 BASELINE = {"baseline": (16, [])}
+AVX512 = ["-mavx512f", "-mavx512bw", "-mavx512dq", "-mavx512vl", "-mfma", "-mprefer-vector-width=512"]
 X86 = {
     "avx2": (32, ["-mavx2", "-mfma"]),
-    "avx512": (64, ["-mavx512f", "-mavx512bw", "-mavx512dq", "-mavx512vl", "-mfma", "-mprefer-vector-width=512"]),
+    "avx512": (64, AVX512),
+    "avx512_bf16": (64, [*AVX512, "-mavx512bf16"]),
 }
 
 
@@ -31,6 +33,7 @@ def find_compiler() -> str | None:
 def build(compiler: str, target: Path, extra: tuple[str, ...] = ()) -> None:
     """Compile and link. Raises RuntimeError with what the compiler said."""
     units = BASELINE | (X86 if platform.machine() in ("x86_64", "AMD64") else {})
+    units = {name: unit for name, unit in units.items() if not unit[1] or knows(compiler, unit[1])}
     has = [f"-DTG_HAS_{name.upper()}" for name in units if name != "baseline"]
     with tempfile.TemporaryDirectory() as folder:
         jobs = [("unit.cpp", name, [f"-DTG_ISA={name}", f"-DTG_BYTES={size}", *flags]) for name, (size, flags) in units.items()]
@@ -45,6 +48,12 @@ def build(compiler: str, target: Path, extra: tuple[str, ...] = ()) -> None:
         made = target.with_suffix(".new")
         run([*compiler.split(), "-shared", *extra, "-o", str(made), *objects, "-lm"])
         made.replace(target)
+
+
+def knows(compiler: str, flags: list[str]) -> bool:
+    """Whether the compiler has these instructions: an older one leaves out the newest."""
+    command = [*compiler.split(), *flags, "-x", "c++", "-fsyntax-only", "-"]
+    return subprocess.run(command, input="", capture_output=True, text=True, check=False).returncode == 0
 
 
 def run(command: list[str]) -> None:

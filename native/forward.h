@@ -10,10 +10,17 @@ constexpr int64_t ROWS_AT_ONCE = 192; // sequences times steps whose input produ
 constexpr int64_t FEW_INPUTS = 48;    // with fewer inputs their product is a part of the step: a round trip through memory costs more
 constexpr int64_t LONG = 640, STAYING = 96; // lines of the recurrent weights: with more, so many at a time, 24 KiB
 
-template <class T> struct Pointers {
-    const T **x, **h;
-    T **y, **gates, **cells, **cells_before;
+template <class M> struct Pointers {
+    const M **x, **h;
+    Sum<M> **y, **gates, **cells, **cells_before;
 };
+
+// A row of numbers as it is multiplied: itself, or pairs of its numbers that are put to `place`, whole vectors long.
+template <class M> INLINE const M *as_factors(const Sum<M> *row, int64_t n, M *place) {
+    if constexpr (HELD<M> == 1) return row;
+    else return narrow(row, n, place), place;
+}
+template <class M> INLINE int64_t place_of(int64_t numbers) { return HELD<M> == 1 ? 0 : padded_to_vector<M>(factors<M>(numbers)); }
 
 // Time of step s of a slot's sequence r.
 INLINE int64_t time_of(const tg_slot &s, int64_t r, int64_t step) { return s.direction ? s.length[r] - 1 - step : step; }
@@ -21,18 +28,20 @@ INLINE int64_t offset(const tg_problem &p, const tg_strides &strides, int64_t ti
     return (p.packed ? p.packed[time] : time) * strides.time + row * strides.row;
 }
 
-template <class T> struct Forward {
+template <class M> struct Forward {
+    typedef Sum<M> T;
     const tg_job &job;
     const tg_problem &p;
     const tg_slot &s;
-    const Layout<T> l;
-    const T *weights;
+    const Layout<M> l;
+    const M *weights;
     const bool training, fused;
     T *gates, *cells, *zeros, *partial;
-    Pointers<T> at;
+    M *factors_x, *factors_h;
+    Pointers<M> at;
 
     Forward(const tg_job &job_, const tg_slot &s_)
-        : job(job_), p(*job_.p), s(s_), l(p.inputs, p.hidden), weights((const T *)job.packed + s.direction * l.forward_size()),
+        : job(job_), p(*job_.p), s(s_), l(p.inputs, p.hidden), weights((const M *)job.packed + s.direction * l.forward_size()),
           training(s.gates != nullptr), fused(p.inputs <= FEW_INPUTS) {
         T *free = (T *)s.scratch;
         zeros = free;
@@ -48,7 +57,11 @@ template <class T> struct Forward {
             cells = free;
             free += s.rows * l.padded;
         }
-        at.x = (const T **)free;
+        factors_x = (M *)free;
+        free += rows_of_x(s.rows, fused) * place_of<M>(p.inputs);
+        factors_h = (M *)free;
+        free += s.rows * place_of<M>(p.hidden);
+        at.x = (const M **)free;
         at.h = at.x + s.rows;
         at.y = (T **)(at.h + s.rows);
         at.gates = at.y + s.rows;
@@ -56,11 +69,13 @@ template <class T> struct Forward {
         at.cells_before = at.cells + s.rows;
     }
     static int64_t scratch_size(const tg_problem &p, int64_t rows, bool training) {
-        const Layout<T> l(p.inputs, p.hidden);
+        const Layout<M> l(p.inputs, p.hidden);
+        const bool fused = p.inputs <= FEW_INPUTS;
         int64_t size = l.padded + rows * 4 * WIDTH<T> + (6 * rows * int64_t(sizeof(void *)) + int64_t(sizeof(T)) - 1) / int64_t(sizeof(T));
-        if (!training) size += rows * l.padded + (p.inputs <= FEW_INPUTS ? 0 : (ROWS_AT_ONCE + rows) * l.stride);
-        return size;
+        if (!training) size += rows * l.padded + (fused ? 0 : (ROWS_AT_ONCE + rows) * l.stride);
+        return size + rows_of_x(rows, fused) * place_of<M>(p.inputs) + rows * place_of<M>(p.hidden);
     }
+    static int64_t rows_of_x(int64_t rows, bool fused) { return fused ? rows : ROWS_AT_ONCE + rows; }
 
     T *y_of(int64_t r, int64_t step) const {
         return (T *)job.y + offset(p, p.y, time_of(s, r, step), s.row[r]) + s.direction * p.hidden;
@@ -102,18 +117,23 @@ template <class T> struct Forward {
 
     // Gates of steps begin to end from the inputs alone, and the biases.
     void project(int64_t begin, int64_t end) {
-        const int64_t base = training ? 0 : s.place[begin];
+        const int64_t base = training ? 0 : s.place[begin], place = place_of<M>(p.inputs);
+        if constexpr (HELD<M> == 2)
+            for (int64_t step = begin; step < end; ++step)
+                for (int64_t r = 0; r < s.active[step]; ++r)
+                    narrow(x_of(r, step), p.inputs, factors_x + (s.place[step] - s.place[begin] + r) * place);
         for (int64_t block = first_block(); block < last_block(); ++block) {
-            const T *w = weights + l.w_ih() + block * 4 * WIDTH<T> * p.inputs;
-            const T *bias = weights + l.bias() + block * 4 * WIDTH<T>;
             for (int64_t step = begin; step < end; ++step)
                 tiles(s.active[step], [&](int64_t first, auto height, int64_t) {
                     constexpr int R = decltype(height)::value;
-                    const T *x[R];
+                    const M *x[R];
                     Vec<T> sum[R][4];
-                    for (int r = 0; r < R; ++r) x[r] = x_of(first + r, step);
-                    start(sum, bias);
-                    multiply(sum, p.inputs, x, w);
+                    for (int r = 0; r < R; ++r) {
+                        if constexpr (HELD<M> == 2) x[r] = factors_x + (s.place[step] - s.place[begin] + first + r) * place;
+                        else x[r] = x_of(first + r, step);
+                    }
+                    start(sum, bias(block));
+                    multiply(sum, factors<M>(p.inputs), x, w_ih(block));
                     put(sum, gates + (s.place[step] - base + first) * l.stride + block * 4 * WIDTH<T>, l.stride);
                 });
         }
@@ -130,15 +150,16 @@ template <class T> struct Forward {
     void advance(int64_t step, int64_t base) {
         const int64_t rows = s.active[step];
         for (int64_t r = 0; r < rows; ++r) {
-            if (fused) at.x[r] = x_of(r, step);
+            if (fused) at.x[r] = as_factors<M>(x_of(r, step), p.inputs, factors_x + r * place_of<M>(p.inputs));
             at.y[r] = y_of(r, step);
-            at.h[r] = step ? y_of(r, step - 1) : job.h0 ? (const T *)job.h0 + state_of(r) : zeros;
+            const T *before = step ? y_of(r, step - 1) : job.h0 ? (const T *)job.h0 + state_of(r) : zeros;
+            at.h[r] = as_factors<M>(before, p.hidden, factors_h + r * place_of<M>(p.hidden));
             at.gates[r] = gates + (s.place[step] - base + r) * l.stride;
             at.cells[r] = training ? cells + (s.place[step] + r) * l.padded : cells + r * l.padded;
             at.cells_before[r] = training && step ? cells + (s.place[step - 1] + r) * l.padded : at.cells[r];
             if (training && !step) first_cell(r, at.cells[r]);
         }
-        const int64_t depth = !step && !job.h0 ? 0 : p.hidden, blocks = last_block() - first_block();
+        const int64_t depth = !step && !job.h0 ? 0 : factors<M>(p.hidden), blocks = last_block() - first_block();
         for (int64_t i = 0; i < blocks; ++i) {
             // Every other step goes through the weights backwards: those read last are still in the cache.
             const int64_t block = step % 2 ? last_block() - 1 - i : first_block() + i;
@@ -149,24 +170,26 @@ template <class T> struct Forward {
     // fetched ahead are not many; sums that are not complete wait in `partial`.
     void sum_block(int64_t rows, int64_t block, int64_t depth, int64_t next_block) {
         constexpr int W = WIDTH<T>;
-        const T *panel = w_hh(block);
+        const M *panel = w_hh(block);
         const int64_t lines = rows > ROWS && depth > LONG ? STAYING : depth;
         int64_t line = 0;
         do {
             const int64_t deep = depth - line < lines ? depth - line : lines;
-            const T *here = panel + line * 4 * W, *next = line + deep < depth ? here + deep * 4 * W : w_hh(next_block);
+            const M *here = panel + line * 4 * W, *next = line + deep < depth ? here + deep * 4 * W : w_hh(next_block);
             tiles(rows, [&](int64_t first, auto height, int64_t number) {
                 Vec<T> sum[decltype(height)::value][4];
                 if (line) get(sum, partial + first * 4 * W, 4 * W);
                 else begin_sums(sum, first, block);
-                multiply(sum, deep, at.h + first, here, ahead<T, 4>(here, next, deep, number, count_tiles(rows)), line);
+                multiply(sum, deep, at.h + first, here, ahead<M, 4>(here, next, deep, number, count_tiles(rows)), line);
                 if (line + deep < depth) put(sum, partial + first * 4 * W, 4 * W);
                 else activate(sum, first, block);
             });
             line += deep;
         } while (line < depth);
     }
-    const T *w_hh(int64_t block) const { return weights + l.w_hh() + block * 4 * WIDTH<T> * p.hidden; }
+    const T *bias(int64_t block) const { return (const T *)(weights + l.bias()) + block * 4 * WIDTH<T>; }
+    const M *w_ih(int64_t block) const { return weights + l.w_ih() + block * 4 * WIDTH<T> * factors<M>(p.inputs); }
+    const M *w_hh(int64_t block) const { return weights + l.w_hh() + block * 4 * WIDTH<T> * factors<M>(p.hidden); }
 
     template <int R> static INLINE void get(Vec<T> (&sum)[R][4], const T *from, int64_t stride) {
 #pragma GCC unroll 8
@@ -184,8 +207,8 @@ template <class T> struct Forward {
     template <int R> INLINE void begin_sums(Vec<T> (&sum)[R][4], int64_t first, int64_t block) {
         constexpr int W = WIDTH<T>;
         if (fused) {
-            start(sum, weights + l.bias() + block * 4 * W);
-            multiply(sum, p.inputs, at.x + first, weights + l.w_ih() + block * 4 * W * p.inputs);
+            start(sum, bias(block));
+            multiply(sum, factors<M>(p.inputs), at.x + first, w_ih(block));
         } else get(sum, at.gates[first] + block * 4 * W, l.stride);
     }
     template <int R> INLINE void activate(Vec<T> (&sum)[R][4], int64_t first, int64_t block) {

@@ -40,6 +40,7 @@ struct tg_job {
 // One instruction set. Sizes are in elements.
 struct tg_unit {
     const char *name;
+    bool bfloat16;                                         // whether it has products of them
     int64_t (*padded)(int64_t dtype, int64_t hidden);      // hidden units with padding
     int64_t (*gate_stride)(int64_t dtype, int64_t hidden); // elements from one row of gates to the next
     int64_t (*packed_size)(const tg_problem *p, bool backward);
@@ -58,5 +59,5 @@ struct tg_unit {
     int64_t (*peak)(int64_t rounds); // returns the number of operations
 };
 
-extern const tg_unit tg_unit_baseline, tg_unit_avx2, tg_unit_avx512;
+extern const tg_unit tg_unit_baseline, tg_unit_avx2, tg_unit_avx512, tg_unit_avx512_bf16;
 const tg_unit *tg_unit_in_use();

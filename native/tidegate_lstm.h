@@ -13,9 +13,10 @@ extern "C" {
 #endif
 
 #define TG_API __attribute__((visibility("default")))
-#define TG_ABI_VERSION 1
+#define TG_ABI_VERSION 2
 
-enum { TG_FLOAT32 = 0, TG_FLOAT64 = 1 };
+/* TG_BFLOAT16: all that goes in and out is float32 and so are all sums, but what is multiplied is rounded to bfloat16 first. */
+enum { TG_FLOAT32 = 0, TG_FLOAT64 = 1, TG_BFLOAT16 = 2 };
 enum { TG_OK = 0, TG_OUT_OF_MEMORY = 1, TG_BAD_ARGUMENT = 2 };
 
 /* Where a row of a sequence tensor lies: base + (packed ? packed[t] : t) * time + b * row, in elements; the row itself is dense. */
@@ -53,8 +54,10 @@ typedef void (*tg_range)(int64_t begin, int64_t end, void *context);
 typedef int32_t (*tg_parallel_for)(int64_t begin, int64_t end, int64_t grain, tg_range call, void *context);
 
 TG_API int64_t tg_abi_version(void);
-/* Name of the instruction set in use: "avx512", "avx2" or "baseline". */
+/* Name of the instruction set in use: "avx512_bf16", "avx512", "avx2" or "baseline". */
 TG_API const char *tg_isa(void);
+/* Whether the instruction set in use has products of bfloat16. */
+TG_API int32_t tg_has_bfloat16(void);
 /* Use another instruction set from now on. TG_BAD_ARGUMENT where this processor or build does not have it. */
 TG_API int32_t tg_set_isa(const char *name);
 /* Use a pool of threads that is there already; NULL: one thread. */

@@ -27,42 +27,44 @@ template <class T, int V> INLINE Ahead<T> ahead(const T *panel, const T *next, i
 }
 
 // sum[r][v] += a[r][from + k] * b[k][v] for k < depth. a: one pointer a row; b: panel of `V` vectors a line.
-template <class T, int R, int V>
-INLINE void multiply(Vec<T> (&sum)[R][V], int64_t depth, const T *const *a, const T *b, Ahead<T> fetched, int64_t from = 0) {
-    const T *row[R];
+template <class M, int R, int V>
+INLINE void multiply(Vec<Sum<M>> (&sum)[R][V], int64_t depth, const M *const *a, const M *b, Ahead<M> fetched, int64_t from = 0) {
+    constexpr int W = WIDTH<M>;
+    const M *row[R];
 #pragma GCC unroll 8
     for (int r = 0; r < R; ++r) row[r] = a[r] + from;
-    for (int64_t k = 0; k < depth; ++k, b += V * WIDTH<T>, fetched.first += WIDTH<T>) {
-        Vec<T> line[V];
+    for (int64_t k = 0; k < depth; ++k, b += V * W, fetched.first += W) {
+        Vec<M> line[V];
 #pragma GCC unroll 8
-        for (int v = 0; v < V; ++v) line[v] = load(b + v * WIDTH<T>);
+        for (int v = 0; v < V; ++v) line[v] = load(b + v * W);
         __builtin_prefetch(fetched.first, 0, 2);
         if (V > 1) __builtin_prefetch(fetched.first + fetched.gap, 0, 2);
 #pragma GCC unroll 8
         for (int r = 0; r < R; ++r) {
-            const Vec<T> x = all(row[r][k]);
+            const Vec<M> x = all(row[r][k]);
 #pragma GCC unroll 8
-            for (int v = 0; v < V; ++v) sum[r][v] += x * line[v];
+            for (int v = 0; v < V; ++v) add_product<M>(sum[r][v], x, line[v]);
         }
     }
 }
 
-template <class T, int R, int V> INLINE void multiply(Vec<T> (&sum)[R][V], int64_t depth, const T *const *a, const T *b) {
+template <class M, int R, int V> INLINE void multiply(Vec<Sum<M>> (&sum)[R][V], int64_t depth, const M *const *a, const M *b) {
     multiply(sum, depth, a, b, {b, 0});
 }
 
 // The same with the rows of a side by side: a[k][r], `stride` elements from k to k + 1.
-template <class T, int R, int V>
-INLINE void multiply_columns(Vec<T> (&sum)[R][V], int64_t depth, const T *a, int64_t stride, const T *b) {
-    for (int64_t k = 0; k < depth; ++k, a += stride, b += V * WIDTH<T>) {
-        Vec<T> line[V];
+template <class M, int R, int V>
+INLINE void multiply_columns(Vec<Sum<M>> (&sum)[R][V], int64_t depth, const M *a, int64_t stride, const M *b) {
+    constexpr int W = WIDTH<M>;
+    for (int64_t k = 0; k < depth; ++k, a += stride, b += V * W) {
+        Vec<M> line[V];
 #pragma GCC unroll 8
-        for (int v = 0; v < V; ++v) line[v] = load(b + v * WIDTH<T>);
+        for (int v = 0; v < V; ++v) line[v] = load(b + v * W);
 #pragma GCC unroll 8
         for (int r = 0; r < R; ++r) {
-            const Vec<T> x = all(a[r]);
+            const Vec<M> x = all(a[r]);
 #pragma GCC unroll 8
-            for (int v = 0; v < V; ++v) sum[r][v] += x * line[v];
+            for (int v = 0; v < V; ++v) add_product<M>(sum[r][v], x, line[v]);
         }
     }
 }

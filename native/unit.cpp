@@ -3,23 +3,31 @@
 
 namespace TG_ISA {
 
-static bool is_float(int64_t dtype) { return dtype == TG_FLOAT32; }
+// Calls f(a factor of the type that is multiplied).
+template <class F> static INLINE auto by_type(int64_t dtype, F f) {
+    if (dtype == TG_FLOAT64) return f(double());
+#if defined(__AVX512BF16__)
+    if (dtype == TG_BFLOAT16) return f(Pair());
+#endif
+    return f(float());
+}
 
-template <class T> static void pack(const tg_job &job, bool backward, int64_t part) {
+template <class M> static void pack(const tg_job &job, bool backward, int64_t part) {
+    typedef Sum<M> T;
     const tg_problem &p = *job.p;
-    const Layout<T> l(p.inputs, p.hidden);
+    const Layout<M> l(p.inputs, p.hidden);
     const int64_t direction = part / l.blocks(), block = part % l.blocks();
     const tg_weights &w = job.weights[direction];
     if (backward) {
-        T *out = (T *)job.packed + direction * l.backward_size();
+        M *out = (M *)job.packed + direction * l.backward_size();
         pack_lines((const T *)w.w_hh, p.hidden, l, block, out + l.columns_hh());
         pack_lines((const T *)w.w_ih, p.inputs, l, block, out + l.columns_ih());
         return;
     }
-    T *out = (T *)job.packed + direction * l.forward_size();
-    if (!block) pack_bias((const T *)w.b_ih, (const T *)w.b_hh, l, out + l.bias());
-    pack_block((const T *)w.w_ih, p.inputs, l, block, out + l.w_ih() + block * 4 * WIDTH<T> * p.inputs);
-    pack_block((const T *)w.w_hh, p.hidden, l, block, out + l.w_hh() + block * 4 * WIDTH<T> * p.hidden);
+    M *out = (M *)job.packed + direction * l.forward_size();
+    if (!block) pack_bias((const T *)w.b_ih, (const T *)w.b_hh, l, (T *)(out + l.bias()));
+    pack_block((const T *)w.w_ih, p.inputs, l, block, out + l.w_ih() + block * 4 * WIDTH<T> * factors<M>(p.inputs));
+    pack_block((const T *)w.w_hh, p.hidden, l, block, out + l.w_hh() + block * 4 * WIDTH<T> * factors<M>(p.hidden));
 }
 
 // Sums over k in two halves: with one or two rows a single sum would wait for itself.
@@ -112,35 +120,40 @@ using namespace TG_ISA;
 extern const tg_unit UNIT(TG_ISA);
 const tg_unit UNIT(TG_ISA) = {
     NAME(TG_ISA),
-    [](int64_t dtype, int64_t hidden) { return is_float(dtype) ? Layout<float>(0, hidden).padded : Layout<double>(0, hidden).padded; },
-    [](int64_t dtype, int64_t hidden) { return is_float(dtype) ? Layout<float>(0, hidden).stride : Layout<double>(0, hidden).stride; },
+#if defined(__AVX512BF16__)
+    true,
+#else
+    false,
+#endif
+    [](int64_t dtype, int64_t hidden) { return by_type(dtype, [&](auto one) { return Layout<decltype(one)>(0, hidden).padded; }); },
+    [](int64_t dtype, int64_t hidden) { return by_type(dtype, [&](auto one) { return Layout<decltype(one)>(0, hidden).stride; }); },
     [](const tg_problem *p, bool backward) {
-        const Layout<float> f(p->inputs, p->hidden);
-        const Layout<double> d(p->inputs, p->hidden);
-        if (backward) return is_float(p->dtype) ? f.backward_size() : d.backward_size();
-        return is_float(p->dtype) ? f.forward_size() : d.forward_size();
+        return by_type(p->dtype, [&](auto one) {
+            const Layout<decltype(one)> l(p->inputs, p->hidden);
+            return backward ? l.backward_size() : l.forward_size();
+        });
     },
     [](const tg_problem *p, int64_t rows, bool training, bool backward) {
-        if (backward) return is_float(p->dtype) ? Backward<float>::scratch_size(*p, rows) : Backward<double>::scratch_size(*p, rows);
-        return is_float(p->dtype) ? Forward<float>::scratch_size(*p, rows, training) : Forward<double>::scratch_size(*p, rows, training);
+        return by_type(p->dtype, [&](auto one) {
+            typedef decltype(one) M;
+            return backward ? Backward<M>::scratch_size(*p, rows) : Forward<M>::scratch_size(*p, rows, training);
+        });
     },
     [](const tg_problem *p, bool) {
-        return p->directions * (is_float(p->dtype) ? Layout<float>(0, p->hidden).blocks() : Layout<double>(0, p->hidden).blocks());
+        return p->directions * by_type(p->dtype, [&](auto one) { return Layout<decltype(one)>(0, p->hidden).blocks(); });
     },
     [](const tg_job *job, bool backward, int64_t part) {
-        is_float(job->p->dtype) ? pack<float>(*job, backward, part) : pack<double>(*job, backward, part);
+        by_type(job->p->dtype, [&](auto one) { pack<decltype(one)>(*job, backward, part); });
     },
     [](const tg_job *job, const tg_slot *slot, tg_barrier *barrier) {
-        if (is_float(job->p->dtype)) Forward<float>(*job, *slot).run(barrier);
-        else Forward<double>(*job, *slot).run(barrier);
+        by_type(job->p->dtype, [&](auto one) { Forward<decltype(one)>(*job, *slot).run(barrier); });
     },
     [](const tg_job *job, const tg_slot *slot, tg_barrier *barrier) {
-        if (is_float(job->p->dtype)) Backward<float>(*job, *slot).run(barrier);
-        else Backward<double>(*job, *slot).run(barrier);
+        by_type(job->p->dtype, [&](auto one) { Backward<decltype(one)>(*job, *slot).run(barrier); });
     },
-    [](int64_t dtype) { return int64_t(4) * (is_float(dtype) ? WIDTH<float> : WIDTH<double>); },
+    [](int64_t dtype) { return by_type(dtype, [](auto one) { return int64_t(4) * WIDTH<decltype(one)>; }); },
     [](int64_t dtype, int64_t inputs, int64_t hidden) {
-        return is_float(dtype) ? Layout<float>(inputs, hidden).forward_size() : Layout<double>(inputs, hidden).forward_size();
+        return dtype == TG_FLOAT64 ? Layout<double>(inputs, hidden).forward_size() : Layout<float>(inputs, hidden).forward_size();
     },
     [](int64_t dtype, int64_t inputs, int64_t hidden, const tg_weights *weights, void *packed) {
         const tg_problem p = {dtype, 1, 0, 0, inputs, hidden, 1, nullptr, nullptr, {}, {}, {}, {}};
@@ -148,13 +161,14 @@ const tg_unit UNIT(TG_ISA) = {
         job.p = &p;
         job.weights = weights;
         job.packed = packed;
-        const int64_t blocks = is_float(dtype) ? Layout<float>(0, hidden).blocks() : Layout<double>(0, hidden).blocks();
-        for (int64_t block = 0; block < blocks; ++block) is_float(dtype) ? pack<float>(job, false, block) : pack<double>(job, false, block);
+        by_type(dtype, [&](auto one) {
+            for (int64_t block = 0; block < Layout<decltype(one)>(0, hidden).blocks(); ++block) pack<decltype(one)>(job, false, block);
+        });
     },
     [](int64_t dtype, int64_t inputs, int64_t hidden, int64_t streams, const void *packed, const void *x, const void *h, void *h_next, void *c) {
-        if (is_float(dtype)) step(inputs, hidden, streams, (const float *)packed, (const float *)x, (const float *)h, (float *)h_next, (float *)c);
-        else
+        if (dtype == TG_FLOAT64)
             step(inputs, hidden, streams, (const double *)packed, (const double *)x, (const double *)h, (double *)h_next, (double *)c);
+        else step(inputs, hidden, streams, (const float *)packed, (const float *)x, (const float *)h, (float *)h_next, (float *)c);
     },
     peak,
 };

@@ -26,12 +26,41 @@ template <> struct VecOf<double> {
     typedef double loose __attribute__((vector_size(BYTES), aligned(8), may_alias));
     typedef int64_t bits __attribute__((vector_size(BYTES)));
 };
+// Two bfloat16 side by side, as they are multiplied with two others and both products added to one float.
+struct Pair {
+    uint16_t first, second;
+};
+template <> struct VecOf<Pair> {
+    typedef int32_t type __attribute__((vector_size(BYTES)));
+    typedef int32_t loose __attribute__((vector_size(BYTES), aligned(4), may_alias));
+};
+// What is multiplied, factors, and what their products are summed up in: of floats and doubles the same type.
+template <class M> struct SumOf {
+    typedef M type;
+};
+template <> struct SumOf<Pair> {
+    typedef float type;
+};
+template <class M> using Sum = typename SumOf<M>::type;
+template <class M> constexpr int HELD = 1; // numbers in a factor
+template <> inline constexpr int HELD<Pair> = 2;
+template <class M> INLINE int64_t factors(int64_t numbers) { return (numbers + HELD<M> - 1) / HELD<M>; }
 template <class T> using Vec = typename VecOf<T>::type;
 template <class T> constexpr int WIDTH = BYTES / int(sizeof(T));
 
 template <class T> INLINE Vec<T> load(const T *p) { return *(const typename VecOf<T>::loose *)p; }
 template <class T> INLINE void store(T *p, Vec<T> v) { *(typename VecOf<T>::loose *)p = v; }
 template <class T> INLINE Vec<T> all(T x) { return x - Vec<T>{}; }
+INLINE Vec<Pair> all(Pair x) { return int32_t(x.first | uint32_t(x.second) << 16) - Vec<Pair>{}; }
+#if defined(__AVX512BF16__)
+INLINE Vec<float> plus_products(Vec<float> sum, Vec<Pair> x, Vec<Pair> y) {
+    return (Vec<float>)_mm512_dpbf16_ps((__m512)sum, (__m512bh)x, (__m512bh)y);
+}
+#endif
+template <class M> INLINE void add_product(Vec<Sum<M>> &sum, Vec<M> x, Vec<M> y) {
+    if constexpr (HELD<M> == 2) sum = plus_products(sum, x, y);
+    else sum += x * y;
+}
 
 // The first n lanes of p, n > 0, the others zero; only those are read or written.
 template <class T> INLINE Vec<T> load_part(const T *p, int64_t n) {
@@ -56,6 +85,23 @@ template <class T> INLINE void store_part(T *p, Vec<T> v, int64_t n) {
     for (int64_t i = 0; i < n; ++i) p[i] = part[i];
 #endif
 }
+#if defined(__AVX512BF16__)
+// Lane i of both vectors, rounded to the nearest, as one pair.
+INLINE Vec<Pair> pair(Vec<float> first, Vec<float> second) {
+    typedef int16_t Short __attribute__((vector_size(BYTES)));
+    const Short in_turn = {0,  16, 1,  17, 2,  18, 3,  19, 4,  20, 5,  21, 6,  22, 7,  23,
+                           8,  24, 9,  25, 10, 26, 11, 27, 12, 28, 13, 29, 14, 30, 15, 31};
+    return (Vec<Pair>)_mm512_permutexvar_epi16((__m512i)in_turn, (__m512i)_mm512_cvtne2ps_pbh((__m512)second, (__m512)first));
+}
+// n floats, n > 0, one after the other as (n + 1) / 2 pairs; whole vectors are written.
+INLINE void narrow(const float *from, int64_t n, Pair *to) {
+    for (int64_t i = 0; i < n; i += 2 * WIDTH<float>) {
+        const Vec<float> first = load_part(from + i, n - i);
+        const Vec<float> second = n - i > WIDTH<float> ? load_part(from + i + WIDTH<float>, n - i - WIDTH<float>) : Vec<float>{};
+        store(to + i / 2, (Vec<Pair>)_mm512_cvtne2ps_pbh((__m512)second, (__m512)first));
+    }
+}
+#endif
 // The lanes of a and b in turn, from lane `first` on.
 template <int... N> struct Lanes {
     template <class T, int first> static INLINE Vec<T> zip(Vec<T> a, Vec<T> b) {

@@ -139,6 +139,9 @@ class LoopSettings(Settings):
     seed: Annotated[int, Field(ge=0, lt=2**32)] = 0
     device: str = "auto"
     threads: PositiveInt | None = None
+    precision: Literal["float32", "bfloat16"] = "float32"
+    """bfloat16: while training, LSTM layers on the CPU round to it what they multiply, where the processor has such products and the native
+    kernel runs; sums, states and weights stay float32. Worth it from 256 hidden units on."""
     checkpoint_seconds: Positive = 20.0
 
 

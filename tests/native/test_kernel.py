@@ -17,22 +17,22 @@ pytestmark = [pytest.mark.slow, pytest.mark.skipif(COMPILER is None or not NATIV
 
 
 def build(folder: Path, flags: tuple[str, ...]) -> list[Path]:
-    """The library, and the programs that check it in double and in single precision."""
+    """The library, and the programs that check it in double and in single precision, and with products of bfloat16."""
     library = folder / "kernel.so"
     subprocess.run([sys.executable, str(NATIVE / "compile_kernel.py"), str(library), *flags], check=True)
     source = str(Path(__file__).with_name("check.c"))
     warnings = ("-std=c11", "-Wall", "-Wextra", "-Werror")
     programs = []
-    for real in ("double", "float"):
-        programs.append(folder / f"check_{real}")
-        command = [str(COMPILER), *warnings, *flags, f"-DREAL={real}", f"-I{NATIVE}", source, str(library), f"-Wl,-rpath,{folder}"]
+    for name, real in (("double", ["-DREAL=double"]), ("float", ["-DREAL=float"]), ("bfloat16", ["-DREAL=float", "-DBFLOAT16"])):
+        programs.append(folder / f"check_{name}")
+        command = [str(COMPILER), *warnings, *flags, *real, f"-I{NATIVE}", source, str(library), f"-Wl,-rpath,{folder}"]
         subprocess.run([*command, "-lm", "-o", str(programs[-1])], check=True)
     return programs
 
 
 def test_no_access_beyond_what_was_given(tmp_path: Path) -> None:
     for program in build(tmp_path, SANITISERS):
-        result = subprocess.run([str(program), "baseline", "avx2", "avx512"], capture_output=True, text=True)
+        result = subprocess.run([str(program), "baseline", "avx2", "avx512", "avx512_bf16"], capture_output=True, text=True)
         assert result.returncode == 0, result.stdout[-2000:] + result.stderr[-4000:]
         assert not result.stdout and not result.stderr
 

@@ -21,7 +21,7 @@ from tidegate.nn import lstm as lstm_module
 from tidegate.nn.native import library
 from tidegate.nn.reference import lstm as equations
 
-ISAS = ("avx512", "avx2", "baseline")
+ISAS = ("avx512_bf16", "avx512", "avx2", "baseline")
 TOLERANCE = {torch.float32: 2e-5, torch.float64: 1e-11}
 """Relative to the largest value: sums of some hundred products in another order."""
 
@@ -444,7 +444,7 @@ def test_the_operator_keeps_its_promises() -> None:
     layer = LSTM(3, 5, batch_first=True).double()
     weights = [weight.detach().clone().requires_grad_() for weight in layer.parameters()]
     x = torch.randn(2, 4, 3, dtype=torch.double, requires_grad=True)
-    torch.library.opcheck(lstm_layer, (x, None, None, weights, None, None, True, 2, 4))
+    torch.library.opcheck(lstm_layer, (x, None, None, weights, None, None, True, 2, 4, False))
 
 
 BACKEND = "import torch; from tidegate.nn import backend, LSTM; LSTM(3, 4)(torch.randn(5, 2, 3)); print(backend())"

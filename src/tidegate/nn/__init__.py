@@ -1,6 +1,7 @@
 """Networks: plain torch modules that know nothing of training and nothing of tables.
 
-`LSTM` (a drop-in for torch.nn.LSTM), `LSTMSession` (streaming) and `backend` (what computes them) are imported on first use.
+`LSTM` (a drop-in for torch.nn.LSTM), `LSTMSession` (streaming) and `backend` and `has_bfloat16` (what computes them) are imported
+on first use.
 """
 
 from importlib import import_module
@@ -8,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from tidegate.nn.lstm import LSTM
-    from tidegate.nn.native import Backend, backend
+    from tidegate.nn.native import Backend, backend, has_bfloat16
     from tidegate.nn.streaming import LSTMSession
 
 _PLACES = {
@@ -16,9 +17,10 @@ _PLACES = {
     "LSTMSession": "tidegate.nn.streaming",
     "Backend": "tidegate.nn.native",
     "backend": "tidegate.nn.native",
+    "has_bfloat16": "tidegate.nn.native",
 }
 
-__all__ = ["LSTM", "Backend", "LSTMSession", "backend"]
+__all__ = ["LSTM", "Backend", "LSTMSession", "backend", "has_bfloat16"]
 
 
 def __getattr__(name: str) -> Any:

@@ -1,6 +1,7 @@
 """LSTM: torch.nn.LSTM with a native kernel on the CPU. Same parameters, names, shapes and results; the fallback is torch itself."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import torch
@@ -9,7 +10,7 @@ from torch._C._functorch import peek_interpreter_stack
 from torch.nn.utils.rnn import PackedSequence, pack_padded_sequence, pad_packed_sequence
 
 from tidegate.nn.native import DTYPES, library
-from tidegate.nn.native_layer import Layout, Wanted, Weights, dense_rows, layer_backward, layer_forward
+from tidegate.nn.native_layer import Layout, Means, Wanted, Weights, dense_rows, layer_backward, layer_forward
 
 States = tuple[Tensor, Tensor]
 
@@ -20,7 +21,13 @@ class LSTM(nn.LSTM):
     On the CPU, float32 and float64 layers run on the native kernel (`tidegate.nn.backend()` tells whether it is there), sequences of
     different lengths included; projections, other types, other devices and double backward run on torch's own code. Unlike
     its parent it also takes the lengths of a padded batch as a tensor.
+
+    bfloat16  set it to True, and float32 numbers are rounded to bfloat16 before they are multiplied, forward and backward; sums, states,
+              weights and gradients stay float32. Faster where the processor has such products (`nn.has_bfloat16()`); elsewhere, and for
+              other types, nothing changes
     """
+
+    bfloat16: bool = False
 
     def forward(  # type: ignore[override]
         self, input: Tensor | PackedSequence, hx: States | None = None, lengths: Tensor | None = None
@@ -104,7 +111,7 @@ class LSTM(nn.LSTM):
             if layer and self.dropout and self.training:
                 x = nn.functional.dropout(x, self.dropout)
             states = None if hx is None else (hx[0][layer * directions :][:directions], hx[1][layer * directions :][:directions])
-            x, h, c = _run(x, states, self._weights_of(layer, directions), layout)
+            x, h, c = _run(x, states, self._weights_of(layer, directions), layout, self.bfloat16)
             last.append((h, c))
         if self.num_layers == 1:
             return x, last[0]
@@ -119,6 +126,20 @@ class LSTM(nn.LSTM):
             found = self._flat_weights[first : first + each]
             weights += [None if weight is None else weight.contiguous() for weight in found] + [None] * (4 - each)
         return weights
+
+
+@contextmanager
+def rounded_products(network: nn.Module, rounded: bool = True) -> Iterator[None]:
+    """Inside the block the LSTM layers of a network multiply bfloat16, or float32; see `LSTM.bfloat16`."""
+    layers = [layer for layer in network.modules() if isinstance(layer, LSTM)]
+    before = [layer.bfloat16 for layer in layers]
+    for layer in layers:
+        layer.bfloat16 = rounded
+    try:
+        yield
+    finally:
+        for layer, was in zip(layers, before, strict=True):
+            layer.bfloat16 = was
 
 
 @torch.compiler.assume_constant_result
@@ -145,16 +166,17 @@ def _checked(lengths: Tensor, x: Tensor, batch_first: bool) -> Tensor:
     return lengths
 
 
-def _run(x: Tensor, states: States | None, weights: list[Tensor | None], layout: Layout) -> tuple[Tensor, Tensor, Tensor]:
+def _run(x: Tensor, states: States | None, weights: list[Tensor | None], layout: Layout, bfloat16: bool) -> tuple[Tensor, Tensor, Tensor]:
     h0, c0 = (None, None) if states is None else (states[0].contiguous(), states[1].contiguous())
     x = dense_rows(x)
     if torch.compiler.is_compiling():
         from tidegate.nn.native_op import compiled_layer
 
-        return compiled_layer(x, h0, c0, weights, layout)
+        return compiled_layer(x, h0, c0, weights, layout, bfloat16)
+    means = Means(torch.get_num_threads(), bfloat16)
     if torch.is_grad_enabled() and any(part is not None and part.requires_grad for part in (x, h0, c0, *weights)):
-        return _Layer.apply(x, h0, c0, layout, torch.get_num_threads(), *weights)  # type: ignore[return-value]
-    return layer_forward(x, h0, c0, weights, layout, torch.get_num_threads(), False)[:3]
+        return _Layer.apply(x, h0, c0, layout, means, *weights)  # type: ignore[return-value]
+    return layer_forward(x, h0, c0, weights, layout, means, False)[:3]
 
 
 class _Layer(torch.autograd.Function):
@@ -162,10 +184,10 @@ class _Layer(torch.autograd.Function):
 
     @staticmethod
     def forward(  # type: ignore[override]
-        ctx: Any, x: Tensor, h0: Tensor | None, c0: Tensor | None, layout: Layout, threads: int, *weights: Tensor | None
+        ctx: Any, x: Tensor, h0: Tensor | None, c0: Tensor | None, layout: Layout, means: Means, *weights: Tensor | None
     ) -> tuple[Tensor, Tensor, Tensor]:
-        y, h_n, c_n, ctx.reserve = layer_forward(x, h0, c0, weights, layout, threads, True)
-        ctx.layout, ctx.threads = layout, threads
+        y, h_n, c_n, ctx.reserve = layer_forward(x, h0, c0, weights, layout, means, True)
+        ctx.layout, ctx.means = layout, means
         ctx.save_for_backward(x, h0, c0, y, *weights)
         ctx.set_materialize_grads(False)
         return y, h_n, c_n
@@ -179,8 +201,8 @@ class _Layer(torch.autograd.Function):
             return _twice_differentiable(x, h0, c0, weights, ctx.layout, given, need)
         reserve, ctx.reserve = ctx.reserve, None
         if reserve is None:
-            reserve = layer_forward(x, h0, c0, weights, ctx.layout, ctx.threads, True)[3]
-        dx, dh0, dc0, dw = layer_backward(x, h0, c0, weights, ctx.layout, ctx.threads, y, reserve, given, wanted)  # type: ignore[arg-type]
+            reserve = layer_forward(x, h0, c0, weights, ctx.layout, ctx.means, True)[3]
+        dx, dh0, dc0, dw = layer_backward(x, h0, c0, weights, ctx.layout, ctx.means, y, reserve, given, wanted)  # type: ignore[arg-type]
         return dx, dh0, dc0, None, None, *dw
 
 

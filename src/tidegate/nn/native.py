@@ -15,12 +15,14 @@ from pathlib import Path
 
 import torch
 
-ABI = 1
+ABI = 2
 FILE = Path(__file__).with_name("libtidegate_lstm.so")
 ISA_VARIABLE = "TIDEGATE_LSTM"
-"""Environment: 'torch' turns the kernel off; 'avx512', 'avx2' or 'baseline' choose its instruction set."""
+"""Environment: 'torch' turns the kernel off; 'avx512_bf16', 'avx512', 'avx2' or 'baseline' choose its instruction set."""
 
 DTYPES = {torch.float32: 0, torch.float64: 1}
+BFLOAT16 = 2
+"""The kernel's number for float32 tensors whose products are of bfloat16."""
 
 
 @dataclass(frozen=True)
@@ -65,6 +67,7 @@ class Library:
         problem, pointer = POINTER(Problem), c_void_p
         self.abi_version = function("tg_abi_version", c_int64)
         self.isa = function("tg_isa", c_char_p)
+        self.has_bfloat16 = function("tg_has_bfloat16", c_int32)
         self.set_isa = function("tg_set_isa", c_int32, c_char_p)
         self.set_pool = function("tg_set_pool", None, pointer)
         self.reserve_size = function("tg_reserve_size", c_int64, problem)
@@ -125,3 +128,9 @@ def backend() -> Backend:
         return Backend("torch", _load()[1])
     name: bytes = found.isa()  # type: ignore[assignment]
     return Backend("native", name.decode())
+
+
+def has_bfloat16() -> bool:
+    """Whether the kernel multiplies bfloat16 faster than float32 on this processor, which must have the instructions (AVX-512 BF16)."""
+    found = library()
+    return found is not None and bool(found.has_bfloat16())

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from tidegate.nn.native import DTYPES, Library, Problem, Strides, library
+from tidegate.nn.native import BFLOAT16, DTYPES, Library, Problem, Strides, has_bfloat16, library
 
 Weights = Sequence[Tensor | None]
 
@@ -42,6 +42,22 @@ class Layout:
 
 
 @dataclass(frozen=True)
+class Means:
+    """How a layer is computed.
+
+    threads   at most so many
+    bfloat16  whether float32 numbers are rounded to bfloat16 before they are multiplied (sums stay float32), where the processor has that
+    """
+
+    threads: int
+    bfloat16: bool = False
+
+    def dtype(self, x: Tensor) -> int:
+        """The kernel's number of the type that x is computed with."""
+        return BFLOAT16 if self.bfloat16 and x.dtype == torch.float32 and has_bfloat16() else DTYPES[x.dtype]
+
+
+@dataclass(frozen=True)
 class Wanted:
     """Which gradients are to be found."""
 
@@ -57,7 +73,7 @@ def dense_rows(x: Tensor) -> Tensor:
 
 
 def layer_forward(
-    x: Tensor, h0: Tensor | None, c0: Tensor | None, weights: Weights, layout: Layout, threads: int, training: bool
+    x: Tensor, h0: Tensor | None, c0: Tensor | None, weights: Weights, layout: Layout, means: Means, training: bool
 ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
     """Outputs in x's layout, D*H wide; last states h_n, c_n [D, B, H]; and what `layer_backward` needs (empty unless `training`).
 
@@ -66,7 +82,7 @@ def layer_forward(
     directions, hidden = len(weights) // 4, _hidden(weights)
     y = x.new_empty(*x.shape[:-1], directions * hidden)
     h_n, c_n = (x.new_empty(directions, layout.batch, hidden) for _ in range(2))
-    problem = _problem(x, y, hidden, directions, layout, threads)
+    problem = _problem(x, y, hidden, directions, layout, means)
     reserve = RESERVES.take(_native().reserve_size(byref(problem)), x.dtype) if training else x.new_empty(0)
     kept = reserve if training else None
     _succeed(_native().forward(byref(problem), _addresses(weights), *map(_address, (x, h0, c0, y, h_n, c_n, kept))))
@@ -79,7 +95,7 @@ def layer_backward(
     c0: Tensor | None,
     weights: Weights,
     layout: Layout,
-    threads: int,
+    means: Means,
     y: Tensor,
     reserve: Tensor,
     given: tuple[Tensor | None, Tensor | None, Tensor | None],
@@ -87,7 +103,7 @@ def layer_backward(
 ) -> tuple[Tensor | None, Tensor | None, Tensor | None, list[Tensor | None]]:
     """Gradients of x, h0, c0 and the weights from those of y, h_n and c_n (None: zero). The reserve is used up."""
     directions, hidden = len(weights) // 4, _hidden(weights)
-    problem = _problem(x, y, hidden, directions, layout, threads)
+    problem = _problem(x, y, hidden, directions, layout, means)
     dy, dh_n, dc_n = given
     if dy is not None:
         dy = dense_rows(dy)
@@ -149,8 +165,8 @@ def _hidden(weights: Weights) -> int:
     return weights[1].shape[1]
 
 
-def _problem(x: Tensor, y: Tensor, hidden: int, directions: int, layout: Layout, threads: int) -> Problem:
-    sizes = (DTYPES[x.dtype], directions, layout.batch, layout.steps, x.shape[-1], hidden, threads)
+def _problem(x: Tensor, y: Tensor, hidden: int, directions: int, layout: Layout, means: Means) -> Problem:
+    sizes = (means.dtype(x), directions, layout.batch, layout.steps, x.shape[-1], hidden, means.threads)
     return Problem(*sizes, _address(layout.lengths), _address(layout.offsets), layout.strides(x), layout.strides(y))
 
 

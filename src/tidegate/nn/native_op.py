@@ -6,7 +6,7 @@ Eager code does not come here: an operator costs microseconds at each call that 
 import torch
 from torch import Tensor
 
-from tidegate.nn.native_layer import Layout, Wanted, layer_backward, layer_forward
+from tidegate.nn.native_layer import Layout, Means, Wanted, layer_backward, layer_forward
 
 Weights = list[Tensor | None]
 
@@ -22,10 +22,11 @@ def lstm_layer(
     batch_first: bool,
     batch: int,
     steps: int,
+    bfloat16: bool,
 ) -> tuple[Tensor, Tensor, Tensor]:
     """See `layer_forward`."""
     layout = Layout(lengths, offsets, batch_first, batch, steps)
-    return layer_forward(x, h0, c0, weights, layout, torch.get_num_threads(), False)[:3]
+    return layer_forward(x, h0, c0, weights, layout, Means(torch.get_num_threads(), bfloat16), False)[:3]
 
 
 @torch.library.custom_op("tidegate::lstm_layer_backward", mutates_args=())
@@ -39,15 +40,16 @@ def lstm_layer_backward(
     batch_first: bool,
     batch: int,
     steps: int,
+    bfloat16: bool,
     dy: Tensor | None,
     dh_n: Tensor | None,
     dc_n: Tensor | None,
 ) -> list[Tensor]:
     """Gradients of x, h0, c0 and the weights, those that are given. The forward pass is done again: the graph keeps nothing of it."""
-    layout, threads = Layout(lengths, offsets, batch_first, batch, steps), torch.get_num_threads()
-    y, _, _, reserve = layer_forward(x, h0, c0, weights, layout, threads, True)
+    layout, means = Layout(lengths, offsets, batch_first, batch, steps), Means(torch.get_num_threads(), bfloat16)
+    y, _, _, reserve = layer_forward(x, h0, c0, weights, layout, means, True)
     wanted = Wanted(True, h0 is not None, c0 is not None, True)
-    dx, dh0, dc0, dw = layer_backward(x, h0, c0, weights, layout, threads, y, reserve, (dy, dh_n, dc_n), wanted)
+    dx, dh0, dc0, dw = layer_backward(x, h0, c0, weights, layout, means, y, reserve, (dy, dh_n, dc_n), wanted)
     found = [gradient for gradient in (dx, dh0, dc0, *dw) if gradient is not None]
     return [gradient.clone() if any(gradient is other for other in found[:number]) else gradient for number, gradient in enumerate(found)]
 
@@ -63,6 +65,7 @@ def _(
     batch_first: bool,
     batch: int,
     steps: int,
+    bfloat16: bool,
 ) -> tuple[Tensor, Tensor, Tensor]:
     assert weights[1] is not None
     directions, hidden = len(weights) // 4, weights[1].shape[1]
@@ -81,6 +84,7 @@ def _(
     batch_first: bool,
     batch: int,
     steps: int,
+    bfloat16: bool,
     dy: Tensor | None,
     dh_n: Tensor | None,
     dc_n: Tensor | None,
@@ -98,12 +102,14 @@ def _gradients(ctx: torch.autograd.function.FunctionCtx, *given: Tensor | None) 
     found = lstm_layer_backward(x, h0, c0, weights, lengths, offsets, *ctx.rest, *given)  # type: ignore[attr-defined]
     each = iter(found)
     dx, dh0, dc0, *dw = (None if part is None else next(each) for part in (x, h0, c0, *weights))
-    return dx, dh0, dc0, dw, None, None, None, None, None
+    return dx, dh0, dc0, dw, None, None, None, None, None, None
 
 
 lstm_layer.register_autograd(_gradients, setup_context=_keep)
 
 
-def compiled_layer(x: Tensor, h0: Tensor | None, c0: Tensor | None, weights: Weights, layout: Layout) -> tuple[Tensor, Tensor, Tensor]:
+def compiled_layer(
+    x: Tensor, h0: Tensor | None, c0: Tensor | None, weights: Weights, layout: Layout, bfloat16: bool
+) -> tuple[Tensor, Tensor, Tensor]:
     """The layer as a node of the graph that is being compiled."""
-    return lstm_layer(x, h0, c0, weights, layout.lengths, layout.offsets, layout.batch_first, layout.batch, layout.steps)
+    return lstm_layer(x, h0, c0, weights, layout.lengths, layout.offsets, layout.batch_first, layout.batch, layout.steps, bfloat16)

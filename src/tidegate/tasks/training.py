@@ -12,7 +12,7 @@ import torch
 
 from tidegate.config import RunSettings, build_settings
 from tidegate.errors import RunError, TrainingError
-from tidegate.nn.native import backend
+from tidegate.nn.native import backend, has_bfloat16
 from tidegate.runs.folder import RunFolder
 from tidegate.runs.manifest import environment
 from tidegate.runs.plain import json_text
@@ -109,8 +109,14 @@ def train_run(
         for note in notes:
             listen(Said(note))
         if config.training.device == "cpu":
-            listen(Said(f"LSTM backend: {backend()}"))
+            listen(Said(f"LSTM backend: {backend()}{_said_of(config.training.precision)}"))
         return folder, _train_in(folder, training, config, listen, interrupted)
+
+
+def _said_of(precision: str) -> str:
+    if precision == "float32":
+        return ""
+    return ", products of bfloat16" if has_bfloat16() else ", products of float32: this processor or backend has none of bfloat16"
 
 
 def _train_in(folder: RunFolder, training: Training[C], config: C, listen: Listener, interrupted: Callable[[], bool]) -> bool:

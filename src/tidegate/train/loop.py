@@ -16,6 +16,7 @@ from torch.optim.swa_utils import AveragedModel
 
 from tidegate.config import LoopSettings
 from tidegate.errors import TrainingError
+from tidegate.nn.lstm import rounded_products
 from tidegate.train.averaging import averaged_twin
 from tidegate.train.events import EpochEnded, Event, Saved, Started, Stepped, Stopped
 from tidegate.train.optimiser import build_optimiser, learning_rate, optimiser_tensors, restore_optimiser
@@ -81,6 +82,11 @@ class Job(Generic[B]):
 
 def fit(job: Job[B], checkpoint: Checkpoint | None = None) -> Iterator[Event]:
     """Train `job.network` in place; on return it holds the best weights. Raises TrainingError at a loss that is not finite."""
+    with rounded_products(job.network, job.settings.precision == "bfloat16"):
+        yield from _fit(job, checkpoint)
+
+
+def _fit(job: Job[B], checkpoint: Checkpoint | None) -> Iterator[Event]:
     network, settings = job.network, job.settings
     optimiser = build_optimiser(network, settings)
     twin = averaged_twin(network, settings.average) if settings.average else None

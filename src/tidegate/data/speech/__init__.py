@@ -1,0 +1,1 @@
+"""Speech: corpora on disk become utterances, frames and batches."""

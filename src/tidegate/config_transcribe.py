@@ -1,0 +1,133 @@
+"""Settings of transcription: what it has beside the settings that all tasks share (config.py)."""
+
+from typing import Annotated, Literal, Self
+
+from pydantic import Field, NonNegativeInt, PositiveInt, model_validator
+
+from tidegate.config import Fraction, LoopSettings, Positive, RunSettings, Settings
+
+
+class RecogniserSettings(Settings):
+    """What every recogniser has."""
+
+    stem: Literal["conv", "none"] = "conv"
+    """conv: two convolutions over time and frequency. none: the frames as they are."""
+    filters: PositiveInt = 64
+    """Of each convolution."""
+    pooling: Literal[1, 2, 4] = 2
+    """Frames that become one on their way to the LSTM: by the strides of the convolutions, or side by side without them. CTC needs at least
+    as many steps as an utterance has tokens; 4 takes half the time of 2."""
+    hidden: PositiveInt = 256
+    """Of each direction."""
+    layers: PositiveInt = 3
+    dropout: Fraction = 0.3
+    """Between the LSTM layers and before the output; all dropout has one mask over time."""
+    input_dropout: Fraction = 0.0
+    """On what goes to the first LSTM layer."""
+    recurrent_dropout: Fraction = 0.0
+    """On the hidden state that goes to the next step; see LSTMUnit."""
+    weight_drop: Fraction = 0.0
+
+
+class BLSTMSettings(RecogniserSettings):
+    """LSTM layers in both directions over a whole utterance (Graves, Mohamed and Hinton 2013)."""
+
+    name: Literal["blstm"] = "blstm"
+
+
+class CausalLSTMSettings(RecogniserSettings):
+    """LSTM layers in one direction, for live use: nothing waits for the end of an utterance."""
+
+    name: Literal["causal-lstm"] = "causal-lstm"
+    look_ahead: NonNegativeInt = 0
+    """Frames that are heard before a step is answered, beyond those it stands for; a multiple of pooling."""
+
+    @model_validator(mode="after")
+    def _whole_steps(self) -> Self:
+        if self.look_ahead % self.pooling:
+            raise ValueError(f"look_ahead {self.look_ahead} must be a multiple of pooling {self.pooling}")
+        return self
+
+
+RecogniserNetworkSettings = Annotated[BLSTMSettings | CausalLSTMSettings, Field(discriminator="name")]
+
+
+class SpeechDataSettings(Settings):
+    """What the corpus is, and what a frame of its recordings is."""
+
+    kind: Literal["timit", "folder", "manifest", "fsdd"] | None = None
+    """None: recognised."""
+    tokens: Literal["phones", "characters", "words"] | None = None
+    """None: as the kind of corpus has it."""
+    phone_set: Literal[61, 48, 39] = 61
+    """Of a TIMIT corpus: what is trained on; scores are always of 39 phones (Lee and Hon 1989)."""
+    on_bad: Literal["skip", "refuse"] = "refuse"
+    """What becomes of recordings that cannot be used."""
+    test_speakers: tuple[str, ...] = ()
+    """All that these say is the test part, instead of what the corpus has for it."""
+    rate: PositiveInt | None = None
+    """Samples a second; None: that of most training recordings, at most 16,000."""
+    bands: Annotated[int, Field(ge=3)] = 40
+    deltas: Literal[0, 1, 2] = 0
+    """Orders of slopes over time beside the bands."""
+    window_ms: Positive = 25.0
+    hop_ms: Positive = 10.0
+    normalisation: Literal["global", "speaker", "utterance", "none"] | None = None
+    """None: by speaker where all are known and the network is not for live use, else by the whole training part."""
+    cache: str | None = None
+    """Folder in which computed frames are kept for the next run; None: they are kept in memory."""
+
+
+class SpeechTrainingSettings(LoopSettings):
+    """How a recogniser's weights are found."""
+
+    optimiser: Literal["adam", "adamw"] = "adamw"
+    learning_rate: Positive = 2e-3
+    weight_decay: Annotated[float, Field(ge=0.0)] = 0.01
+    average: Fraction = 0.99
+    clip_norm: Positive | None = 5.0
+    max_epochs: PositiveInt = 45
+    patience: PositiveInt = 1000
+    keep: Literal["best", "last"] = "best"
+    """best: the weights of the epoch with the lowest error rate on the development part; last: those of the last epoch."""
+    batch_frames: PositiveInt = 6000
+    """At most so many frames in a batch, padding included."""
+    sorted_epochs: Annotated[int, Field(ge=0)] = 1
+    """Epochs at the beginning that go from short utterances to long ones (SortaGrad, Amodei et al. 2016)."""
+    speeds: tuple[Positive, ...] = (1.0,)
+    """Each training utterance is played at one of these, drawn anew each epoch (Ko et al. 2015)."""
+    joined: PositiveInt = 1
+    """Up to so many training utterances of a speaker are said one after the other, so that short ones teach longer strings."""
+    time_masks: NonNegativeInt = 2
+    """This and the next four: stretches of training utterances that are hidden (SpecAugment, Park et al. 2019)."""
+    time_width: NonNegativeInt = 30
+    time_share: Annotated[float, Field(ge=0.0, le=1.0)] = 0.2
+    frequency_masks: NonNegativeInt = 2
+    frequency_width: NonNegativeInt = 8
+    noise_db: tuple[float, float] | None = None
+    """Least and greatest ratio of signal to the noise that is added to training utterances, in dB; None: no noise."""
+
+
+class DecodingSettings(Settings):
+    """How logits become strings."""
+
+    beam: PositiveInt = 16
+    """Prefixes that are followed; 1: the best path, without a language model."""
+    order: Annotated[int, Field(ge=1, le=5)] = 3
+    """Tokens of an n-gram of the language model, which learns from the training transcripts."""
+    lm_weight: Annotated[float, Field(ge=0.0)] | None = None
+    """By which its logarithms count; None: found on the development part."""
+    token_bonus: float | None = None
+    """Added for each token; None: found with the weight."""
+    convention: Literal["kaldi", "speechbrain", "no-silence"] = "kaldi"
+    """How phones are scored."""
+
+
+class TranscribeConfig(RunSettings):
+    """The whole tree of transcription."""
+
+    task: Literal["transcribe"] = "transcribe"
+    data: SpeechDataSettings = SpeechDataSettings()
+    network: RecogniserNetworkSettings = BLSTMSettings()
+    training: SpeechTrainingSettings = SpeechTrainingSettings()
+    decoding: DecodingSettings = DecodingSettings()

@@ -96,8 +96,9 @@ class SpeechTrainingSettings(LoopSettings):
     """Epochs at the beginning that go from short utterances to long ones (SortaGrad, Amodei et al. 2016)."""
     speeds: tuple[Positive, ...] = (1.0,)
     """Each training utterance is played at one of these, drawn anew each epoch (Ko et al. 2015)."""
-    joined: PositiveInt = 1
-    """Up to so many training utterances of a speaker are said one after the other, so that short ones teach longer strings."""
+    joined: PositiveInt | None = None
+    """Up to so many training utterances of a speaker are said one after the other, so that short ones teach longer strings. None: 6 where
+    utterances have fewer than three tokens on average, as single digits do, else 1."""
     time_masks: NonNegativeInt = 2
     """This and the next four: stretches of training utterances that are hidden (SpecAugment, Park et al. 2019)."""
     time_width: NonNegativeInt = 30

@@ -9,9 +9,10 @@ from tidegate.formatting import MISSING, finite, format_column
 ORDER = (
     *("mae", "rmse", "mase", "smape", "mape", "r2", "bias", "pinball"),
     *("accuracy", "balanced_accuracy", "f1_macro", "log_loss", "roc_auc", "ece"),
+    *("per", "per_no_silence", "cer", "wer", "sentences_right"),
 )
 """Of a table's columns; coverage follows, then whatever else there is."""
-HIGHER_IS_BETTER = frozenset({"r2", "accuracy", "balanced_accuracy", "f1_macro", "roc_auc"})
+HIGHER_IS_BETTER = frozenset({"r2", "accuracy", "balanced_accuracy", "f1_macro", "roc_auc", "sentences_right"})
 _NAMES = {
     "mae": "MAE",
     "rmse": "RMSE",
@@ -22,8 +23,14 @@ _NAMES = {
     "f1_macro": "macro F1",
     "roc_auc": "ROC AUC",
     "ece": "ECE",
+    "per": "PER",
+    "per_no_silence": "PER without silences",
+    "cer": "CER",
+    "wer": "WER",
 }
-_FRACTIONS = frozenset({"mape", "smape", "accuracy", "balanced_accuracy", "f1_macro", "ece"})
+_FRACTIONS = frozenset(
+    {"mape", "smape", "accuracy", "balanced_accuracy", "f1_macro", "ece", "per", "per_no_silence", "cer", "wer", "sentences_right"}
+)
 """Shown as per cents."""
 
 

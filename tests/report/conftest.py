@@ -4,8 +4,8 @@ import math
 
 import pytest
 
-from tidegate.evaluate.report import ClassReport, ForecastReport
-from tidegate.evaluate.report.data import Bin, Example, Forecast
+from tidegate.evaluate.report import ClassReport, ForecastReport, SpeechReport
+from tidegate.evaluate.report.data import Bin, Example, Forecast, Heard, Hearing
 
 ODD = '<b onload="x()">\'温度</b>&\x00\ud800'
 LONG = "a_very_long_name_" * 12
@@ -31,6 +31,33 @@ def example(
         "truth": truth,
         "predicted": predicted,
         "probability": probability,
+    }
+
+
+def hearing(title: str, tokens: list[str], *, spans: bool = True, frames: int = 200) -> Hearing:
+    """Frames of 10 ms, steps of 20 ms, and tokens at even distances, each of them sure for three steps."""
+    steps, every = frames // 2, frames // 2 // (len(tokens) + 1)
+    heard: list[Heard] = [
+        {"token": name, "begin": 0.02 * (place * every), "end": 0.02 * (place * every + 1), "confidence": 0.9}
+        for place, name in enumerate(tokens, start=1)
+    ]
+    said: list[Heard] = [{**one, "begin": one["begin"] - 0.1, "end": one["begin"] + 0.1, "confidence": None} for one in heard]
+    peaks = {name: [0.0] * steps for name in tokens}
+    for place, name in enumerate(tokens, start=1):
+        for step in range(-1, 2):
+            peaks[name][place * every + step] = 0.9 - 0.4 * abs(step)
+    return {
+        "title": title,
+        "text": "as it is written",
+        "energies": [[math.sin(frame / 9) + band / 8 for band in range(40)] for frame in range(frames)],
+        "hop": 0.01,
+        "step": 0.02,
+        "low": 20.0,
+        "high": 8000.0,
+        "tokens": heard,
+        "curves": peaks,
+        "blank": [1.0 - sum(peaks[name][step] for name in peaks) for step in range(steps)],
+        "spans": said if spans else [],
     }
 
 
@@ -190,6 +217,87 @@ def class_full() -> ClassReport:
         tuning={"trials": [{"number": 0, "value": 0.5, "state": "complete", "params": {"hidden": 64}}], "best": 0, "metric": "log_loss"},
         config={"task": "classify", "network": {"name": "conv-lstm"}},
         commands=["tidegate predict runs/gestures NEW_DATA --out classes.csv"],
+    )
+
+
+@pytest.fixture
+def speech_full() -> SpeechReport:
+    return SpeechReport(
+        title="corpus: speech to phones",
+        verdict="17.1 % errors in 881 phones of 24 utterances. Beats best_path by 6.0 points.",
+        beats=True,
+        model="blstm",
+        facts=[("scored", "881 phones, as 'kaldi'")],
+        notes=["read as TIMIT"],
+        leaderboard=[
+            {"rank": 1, "name": "blstm", "per": 0.171, "per_no_silence": 0.188},
+            {"name": "best_path", "per": 0.232, "per_no_silence": 0.256},
+            {"name": "constant", "per": 0.763, "per_no_silence": 0.828},
+        ],
+        history=[
+            {"epoch": epoch, "train_loss": 3 / epoch, "validation_loss": 1 / epoch + 0.1 * (epoch > 3), "best": epoch == 3}
+            for epoch in range(1, 6)
+        ],
+        config={"task": "transcribe"},
+        commands=["tidegate predict runs/corpus RECORDING.wav"],
+        tokens="phones",
+        errors={"substitutions": 52, "deletions": 91, "insertions": 8, "tokens": 881, "utterances": 24, "wrong_utterances": 24},
+        speakers=[
+            {"name": "mylu0", "rate": 0.106, "tokens": 284, "utterances": 8},
+            {"name": "fcca0", "rate": 0.275, "tokens": 1, "utterances": 1},
+            {"name": "silent", "rate": None, "tokens": 0, "utterances": 1},
+        ],
+        by_token=[
+            {"name": "aa", "count": 34, "right": 20, "substituted": 5, "deleted": 9},
+            {"name": "sil", "count": 148, "right": 138, "substituted": 0, "deleted": 10},
+            {"name": "r", "count": 46, "right": 46, "substituted": 0, "deleted": 0},
+        ],
+        confusions=[("aa", "eh", 3), ("aa", "r", 2), ("b", "m", 1)],
+        transcripts=[
+            {
+                "title": "Worst: SX350",
+                "text": "Neither.",
+                "rate": 0.5,
+                "rows": [("equal", "n", "n"), ("substitute", "iy", "ih"), ("delete", "dh", None), ("insert", None, "er")],
+            },
+            {"title": "Best: SX28", "text": "", "rate": 0.0, "rows": [("equal", "w", "w")]},
+        ],
+        hearings=[hearing("SI723", ["h#", "dh", "ax", "dh"]), hearing("SX350", ["n"], spans=False)],
+    )
+
+
+@pytest.fixture
+def speech_odd() -> SpeechReport:
+    nan = float("nan")
+    names = [ODD, LONG, " ", "", *(f"字{number}" for number in range(30))]
+    empty: Hearing = {**hearing(ODD, []), "energies": [], "curves": {}, "blank": [], "spans": []}
+    broken: Hearing = {**hearing(LONG, [ODD, LONG, " "] * 9), "energies": [[nan, None, 1e308, -1e308]] * 40, "blank": [nan, None, 7.0]}
+    flat: Hearing = {**hearing(ODD, ["a"] * 20, frames=4000), "energies": [[1.0] * 3] * 4000, "low": 0.0, "high": 90.0}
+    return SpeechReport(
+        title=ODD + LONG,
+        verdict=ODD,
+        beats=False,
+        model=ODD,
+        facts=[(ODD, ODD)],
+        notes=[ODD, LONG],
+        leaderboard=[{"name": ODD, "cer": 7.0, "wer": nan}, {"name": LONG, "cer": nan}],
+        history=[{"epoch": 1, "train_loss": nan, "validation_loss": nan}],
+        config={ODD: ODD},
+        commands=[ODD],
+        tokens="characters",
+        speakers=[{"name": f"{ODD}{number}", "rate": number * 1e6, "tokens": 10**9, "utterances": 1} for number in range(40)],
+        by_token=[{"name": name, "count": number, "right": 0, "substituted": number, "deleted": 0} for number, name in enumerate(names)],
+        confusions=[(ODD, LONG, 10**9), (" ", ODD, 1), ("never counted", "", 1)],
+        transcripts=[
+            {"title": ODD, "text": ODD, "rate": nan, "rows": []},
+            {
+                "title": LONG,
+                "text": LONG,
+                "rate": 9e9,
+                "rows": [("substitute", ODD, LONG), ("insert", None, ODD), ("delete", " ", None)] * 300,
+            },
+        ],
+        hearings=[empty, broken, flat],
     )
 
 

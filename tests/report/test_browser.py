@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tidegate.evaluate.report import ClassReport, ForecastReport, render
+from tidegate.evaluate.report import ClassReport, ForecastReport, SpeechReport, render
 
 
 @pytest.fixture(scope="module")
@@ -38,12 +38,16 @@ def open_page(browser: str, page: str, folder: Path) -> tuple[str, list[str]]:
     return done.stdout, [line for line in done.stderr.splitlines() if "CONSOLE" in line]
 
 
-@pytest.mark.parametrize("name", ["full", "odd", "class_full", "class_odd"])
-def test_page_renders_without_a_word_on_the_console(browser: str, tmp_path: Path, name: str, request: pytest.FixtureRequest) -> None:
-    report: ForecastReport | ClassReport = request.getfixturevalue(name)
+@pytest.mark.parametrize(
+    ("name", "sections"), [("full", 8), ("odd", 8), ("class_full", 8), ("class_odd", 8), ("speech_full", 7), ("speech_odd", 7)]
+)
+def test_page_renders_without_a_word_on_the_console(
+    browser: str, tmp_path: Path, name: str, sections: int, request: pytest.FixtureRequest
+) -> None:
+    report: ForecastReport | ClassReport | SpeechReport = request.getfixturevalue(name)
     document, console = open_page(browser, render(report), tmp_path)
     assert console == []
-    assert document.count("<section") == 8
+    assert document.count("<section") == sections
     assert document.count("<footer>") == 1
 
 
@@ -74,12 +78,13 @@ def spilled(browser: str, pages: dict[str, str], folder: Path) -> list[str]:
 
 
 def test_nothing_juts_out_of_a_window_of_any_width(
-    browser: str, tmp_path: Path, full: ForecastReport, class_full: ClassReport, class_odd: ClassReport
+    browser: str, tmp_path: Path, full: ForecastReport, class_full: ClassReport, class_odd: ClassReport, request: pytest.FixtureRequest
 ) -> None:
     wide = render(class_full).replace("</main>", '<p style="width:900px">wide</p></main>')
-    pages = {"forecast": render(full), "class": render(class_full), "odd": render(class_odd), "wide": wide}
+    pages = {"forecast": render(full), "class": render(class_full), "odd": render(class_odd)}
+    pages |= {name: render(request.getfixturevalue(name)) for name in ("speech_full", "speech_odd")} | {"wide": wide}
     found = spilled(browser, pages, tmp_path)
-    for name in ("forecast", "class", "odd"):
+    for name in ("forecast", "class", "odd", "speech_full", "speech_odd"):
         for width in (360, 740, 1100):
             assert f"{name} {width} scrolls 0" == found.pop(0)
     assert not found[0].endswith(" 0") and found[1].startswith("P wide"), "a paragraph that is too wide would be seen"

@@ -3,7 +3,7 @@ from dataclasses import replace
 
 import pytest
 
-from tidegate.runs.card import ClassCard, ForecastCard, markdown, model_card
+from tidegate.runs.card import ClassCard, ForecastCard, SpeechCard, markdown, model_card
 
 
 @pytest.fixture
@@ -42,6 +42,29 @@ def class_card() -> ClassCard:
         ],
         folder="runs/my gestures",
         notes=["class 'wave' is rare"],
+    )
+
+
+@pytest.fixture
+def speech_card() -> SpeechCard:
+    return SpeechCard(
+        title="corpus",
+        network="causal-lstm",
+        verdict="17.1 % errors in 881 phones.",
+        tokens="phones",
+        vocabulary=["aa", "h#", "_"],
+        speakers=462,
+        convention="kaldi",
+        scored=881,
+        rate=16000,
+        live=True,
+        facts=[("scored", "881 phones, as 'kaldi'")],
+        leaderboard=[
+            {"rank": 1, "name": "causal-lstm", "per_no_silence": 0.188, "per": 0.171},
+            {"name": "constant", "per": 0.763, "per_no_silence": 0.828},
+        ],
+        folder="runs/my corpus",
+        notes=["read as TIMIT"],
     )
 
 
@@ -119,3 +142,49 @@ def test_many_classes_are_counted_not_listed(class_card: ClassCard) -> None:
     assert "**c19** and 10 more, by" in text
     assert "It reads 3 channels: a, b, c." in text
     assert "It knows these 30 classes only" in text
+
+
+def test_card_of_a_recogniser_says_what_it_hears_and_how_it_was_scored(speech_card: SpeechCard) -> None:
+    text = model_card(speech_card)
+    header = text.split("---\n")[1]
+    assert header.startswith("library_name: tidegate\npipeline_tag: automatic-speech-recognition\ntags:\n- ctc\n- lstm\n- causal-lstm\n")
+    assert header.endswith("metrics:\n- per\n- per_no_silence\n")
+    assert r"Speech as strings of 3 phones: **aa**, **h\#**, **\_**. By the network causal-lstm, which hears while somebody speaks." in text
+    assert "On the test part, over 881 phones, scored as 'kaldi'; all are fractions." in text
+    assert "| **causal-lstm** (this model) | 0.1710 | 0.1880 |" in text
+    called = "'runs/my corpus'"
+    commands = [
+        f"tidegate predict {called} RECORDING.wav",
+        f"tidegate predict {called} RECORDINGS/ --timestamps --out tokens.csv",
+        f"tidegate predict {called} - < RECORDING.wav",
+        f"tidegate evaluate {called} CORPUS",
+    ]
+    assert "\n".join(["```sh", *commands, "```"]) in text
+    python = ['model = tg.load("runs/my corpus")', 'heard = model.predict(["RECORDING.wav"])', 'scores = model.evaluate("CORPUS")']
+    assert "\n".join([*python, "```"]) in text
+    assert "brought to 16,000 Hz" in text
+    for word in ("forecast", "horizon", "class", "sequences"):
+        assert word not in text.lower(), word
+    assert text.index("## What it hears") < text.index("## Data") < text.index("## Scores") < text.index("## Limits")
+
+
+def test_limits_of_a_recogniser(speech_card: SpeechCard) -> None:
+    text = model_card(speech_card)
+    assert "- It learned from 462 speakers. Voices, accents, languages and microphones that are not" in text
+    assert (
+        "PER counts phones as the convention 'kaldi' does, over 881 phones." in text and "rates under different ones do not compare" in text
+    )
+    assert "synthetic speech, its scores say nothing about people" in text
+    assert "known voices" not in text
+    known = model_card(replace(speech_card, speakers=1, known_voices=True))
+    assert "It learned from one speaker. The voices of the test part are in the training part too" in known
+    assert "speakers that are not told apart" in model_card(replace(speech_card, speakers=0))
+
+
+def test_card_of_characters_has_no_convention_and_shows_the_space(speech_card: SpeechCard) -> None:
+    some = replace(speech_card, tokens="characters", vocabulary=[" ", *map(chr, range(97, 123))], convention="", live=False)
+    text = model_card(some)
+    assert "Speech as strings of 27 characters: **␣**, **a**," in text and "and 7 more. By the network" in text
+    assert "which hears whole recordings" in text
+    assert "PER" not in text and "convention" not in text and "predict 'runs/my corpus' -" not in text
+    assert "1 word:" in model_card(replace(some, tokens="words", vocabulary=["yes"]))

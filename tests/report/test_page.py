@@ -4,15 +4,17 @@ from dataclasses import replace
 import pytest
 
 from tests.report.reader import read, row_of
-from tidegate.evaluate.report import ClassReport, ForecastReport, render
+from tidegate.evaluate.report import ClassReport, ForecastReport, SpeechReport, render
 
 
-@pytest.fixture(params=["full", "odd", "empty", "class_full", "class_odd", "class_empty"])
+@pytest.fixture(params=["full", "odd", "empty", "class_full", "class_odd", "class_empty", "speech_full", "speech_odd", "speech_empty"])
 def page(request: pytest.FixtureRequest) -> str:
     if request.param == "empty":
         return render(ForecastReport(title="", verdict="", beats=None, model=""))
     if request.param == "class_empty":
         return render(ClassReport(title="", verdict="", beats=None, model=""))
+    if request.param == "speech_empty":
+        return render(SpeechReport(title="", verdict="", beats=None, model=""))
     return render(request.getfixturevalue(request.param))
 
 
@@ -22,14 +24,14 @@ def test_tags_close_in_order(page: str) -> None:
 
 def test_page_loads_nothing(page: str) -> None:
     reader = read(page)
-    assert not {"script", "link", "iframe", "img", "image", "use", "object", "embed", "base"} & set(reader.tags)
+    assert not {"script", "link", "iframe", "img", "use", "object", "embed", "base"} & set(reader.tags)
     for name, value in reader.attributes:
         assert name not in ("src", "srcset", "action", "data")
         assert not name.startswith("on")
         assert "http:" not in (value or "")
         assert "https:" not in (value or "")
         if name == "href":
-            assert (value or "").startswith("#")
+            assert (value or "").startswith(("#", "data:image/png;base64,"))
     style = page[page.index("<style>") : page.index("</style>")]
     assert "url(" not in style
     assert "@import" not in style
@@ -43,12 +45,22 @@ def test_page_is_utf8_and_has_no_number_that_is_none(page: str) -> None:
         assert not re.search(r"nan|inf|none|e[-+]?\d", value, re.I), value
 
 
-@pytest.mark.parametrize(("name", "most"), [("full", 300_000), ("odd", 600_000), ("class_full", 200_000), ("class_odd", 200_000)])
+SIZES = [
+    ("full", 300_000),
+    ("odd", 600_000),
+    ("class_full", 200_000),
+    ("class_odd", 200_000),
+    ("speech_full", 60_000),
+    ("speech_odd", 500_000),
+]
+
+
+@pytest.mark.parametrize(("name", "most"), SIZES)
 def test_size_is_small(name: str, most: int, request: pytest.FixtureRequest) -> None:
     assert len(render(request.getfixturevalue(name)).encode()) < most
 
 
-@pytest.mark.parametrize("name", ["odd", "class_odd"])
+@pytest.mark.parametrize("name", ["odd", "class_odd", "speech_odd"])
 def test_markup_in_names_is_shown_not_obeyed(name: str, request: pytest.FixtureRequest) -> None:
     page = render(request.getfixturevalue(name))
     reader = read(page)

@@ -27,6 +27,7 @@ def test_ticks_are_round_and_powers_are_set_apart(values: list[float], labels: s
 def test_constant_values_lie_in_the_middle() -> None:
     assert linear_scale([7.0, 7.0])(7.0) == pytest.approx(0.5)
     assert linear_scale([0.0])(0.0) == pytest.approx(0.5)
+    assert linear_scale([0.0, 5e-324])(0.0) == pytest.approx(0.5)
 
 
 def test_loss_is_logarithmic_only_where_it_spans_much_and_is_positive() -> None:

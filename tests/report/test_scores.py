@@ -17,6 +17,13 @@ def test_columns_are_in_the_order_of_reading() -> None:
     ]
 
 
+def test_columns_of_transcription() -> None:
+    names = ["sentences_right", "wer", "cer", "per_no_silence", "per"]
+    assert score_names([dict.fromkeys(names, 0.5)]) == names[::-1]
+    assert [score_title(name) for name in names] == ["sentences right", "WER", "CER", "PER without silences", "PER"]
+    assert [score_texts(name, [0.125]) for name in names] == [["12.5 %"]] * 5
+
+
 def test_fractions_are_per_cents_but_not_areas_and_nats() -> None:
     assert score_texts("accuracy", [0.973, None, 1.0]) == ["97.3 %", "–", "100.0 %"]
     assert score_texts("ece", [0.031]) == ["3.10 %"]
@@ -34,6 +41,11 @@ def test_fractions_are_per_cents_but_not_areas_and_nats() -> None:
         ("ece", 0.01, 0.02),
         ("bias", -0.1, 0.2),
         ("coverage_80", 0.82, 0.7),
+        ("per", 0.1, 0.2),
+        ("per_no_silence", 0.1, 0.2),
+        ("cer", 0.1, 0.2),
+        ("wer", 0.1, 1.2),
+        ("sentences_right", 0.9, 0.8),
     ],
 )
 def test_better_costs_less(score: str, better: float, worse: float) -> None:

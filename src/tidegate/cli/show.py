@@ -13,6 +13,7 @@ from tidegate.formatting import format_column
 
 AIMS = {"mae": "↓", "rmse": "↓", "mase": "↓", "smape": "↓", "r2": "↑", "bias": "→0", "pinball": "↓", "coverage": "→", "mape": "↓"}
 AIMS |= {"accuracy": "↑", "balanced_accuracy": "↑", "f1_macro": "↑", "log_loss": "↓", "roc_auc": "↑", "ece": "↓"}
+AIMS |= {"per": "↓", "per_no_silence": "↓", "cer": "↓", "wer": "↓", "sentences_right": "↑"}
 """Metrics in the order in which they are shown, and which way is better: down, up, or towards a value."""
 _WIDE = 120
 """Columns where standard output is no terminal."""

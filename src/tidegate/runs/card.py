@@ -59,6 +59,27 @@ class ClassCard(Card):
     channels: Sequence[str]
 
 
+@dataclass(frozen=True, kw_only=True)
+class SpeechCard(Card):
+    """The card of a recogniser.
+
+    tokens      'phones', 'characters' or 'words'; vocabulary: those that it knows
+    speakers    of the training part; 0 where they are not known. known_voices: whether all of the test part are among them
+    convention  how phones are scored, '' for other tokens; scored: how many tokens of the test part
+    rate        samples a second that it hears
+    live        whether it can hear while somebody speaks
+    """
+
+    tokens: str
+    vocabulary: Sequence[str]
+    speakers: int
+    convention: str
+    scored: int
+    rate: int
+    known_voices: bool = False
+    live: bool = False
+
+
 class Words(NamedTuple):
     """What a task has to say in its cards."""
 
@@ -76,9 +97,9 @@ class Words(NamedTuple):
     limits: Sequence[str]
 
 
-def model_card(card: ForecastCard | ClassCard) -> str:
-    """The card as Markdown. Names of columns, classes and series are escaped: none can add markup, a link or a row."""
-    words = _class_words(card) if isinstance(card, ClassCard) else _forecast_words(card)
+def model_card(card: ForecastCard | ClassCard | SpeechCard) -> str:
+    """The card as Markdown. Names of columns, classes, series and tokens are escaped: none can add markup, a link or a row."""
+    words = _words_of(card)
     parts = [
         _header(card, words),
         f"# {markdown(card.title)}",
@@ -146,6 +167,12 @@ def _called(card: Card) -> tuple[str, str]:
     return shlex.quote(called), json.dumps(called, ensure_ascii=False)
 
 
+def _words_of(card: ForecastCard | ClassCard | SpeechCard) -> Words:
+    if isinstance(card, SpeechCard):
+        return _speech_words(card)
+    return _class_words(card) if isinstance(card, ClassCard) else _forecast_words(card)
+
+
 def _forecast_words(card: ForecastCard) -> Words:
     folder, path = _called(card)
     targets = ", ".join(f"**{markdown(name)}**" for name in card.targets)
@@ -203,6 +230,51 @@ def _class_words(card: ClassCard) -> Words:
         "sequences with labels. The sequences need the channels above, in the same order and units.",
         limits=limits,
     )
+
+
+def _speech_words(card: SpeechCard) -> Words:
+    folder, path = _called(card)
+    count = f"{len(card.vocabulary)} {card.tokens.removesuffix('s') if len(card.vocabulary) == 1 else card.tokens}"
+    shown = [name if name.strip() else "␣" for name in card.vocabulary]
+    convention = f", scored as '{card.convention}'" if card.convention else ""
+    hears = "while somebody speaks" if card.live else "whole recordings"
+    return Words(
+        pipeline="automatic-speech-recognition",
+        tag="ctc",
+        heading="What it hears",
+        what=f"Speech as strings of {count}: {_named(shown, '**')}. By the network {markdown(card.network)}, which hears {hears}.",
+        rivals="recogniser",
+        units=f"over {card.scored:,} {card.tokens}{markdown(convention)}; all are fractions. An error rate, better when lower, is edits by "
+        "tokens that were said, so that it can be above 1",
+        commands=[
+            f"predict {folder} RECORDING.wav",
+            f"predict {folder} RECORDINGS/ --timestamps --out tokens.csv",
+            *([f"predict {folder} - < RECORDING.wav"] if card.live else []),
+            f"evaluate {folder} CORPUS",
+        ],
+        python=[f"model = tg.load({path})", 'heard = model.predict(["RECORDING.wav"])', 'scores = model.evaluate("CORPUS")'],
+        usage="The first command writes down what is said in recordings, the second gives each token its begin and end in seconds, the "
+        f"last scores the model on other recordings with transcripts. Recordings of other rates are brought to {card.rate:,} Hz.",
+        limits=_speech_limits(card),
+    )
+
+
+def _speech_limits(card: SpeechCard) -> list[str]:
+    voices = {0: "speakers that are not told apart", 1: "one speaker"}.get(card.speakers, f"{card.speakers} speakers")
+    known = " The voices of the test part are in the training part too: the scores are for known voices." if card.known_voices else ""
+    limits = [
+        f"It learned from {voices}.{known} Voices, accents, languages and microphones that are not in the training part are heard worse, "
+        "or not at all: evaluate on recordings of your own.",
+        "Where it was trained on synthetic speech, its scores say nothing about people; where on one reader, nothing about others.",
+        "It knows the tokens above only; what else is said is heard as one of them.",
+    ]
+    if card.convention:
+        limits.append(
+            f"PER counts phones as the convention '{markdown(card.convention)}' does, over {card.scored:,} phones. Other conventions count "
+            "other phones: rates under different ones do not compare."
+        )
+    limits.append("Music, noise, far microphones and people who talk at once are heard as speech.")
+    return [*limits, "The run folder holds no training data, only where it lay and its checksum."]
 
 
 def _named(names: Sequence[str], mark: str) -> str:

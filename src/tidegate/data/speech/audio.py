@@ -25,9 +25,9 @@ LOWEST_RATE = 4_000
 HIGHEST_RATE = 384_000
 LONGEST = 24 * 3600
 """Seconds; more is a damaged header, whose samples would not fit into memory."""
-_LOUDEST = 16.0
+LOUDEST = 16.0
 """Full scale is 1. A mix or a lossy codec goes a little beyond; values of 16 bits written as floats go far beyond."""
-_UNKNOWN_SIZE = 0x7FFF_F000
+UNKNOWN_SIZE = 0x7FFF_F000
 """What is written for the length of a WAV file that is piped, or more (SoX: this one, FFmpeg: 0xFFFFFFFF)."""
 _FORMATS = "expected WAV, FLAC, OGG or SPHERE"
 
@@ -81,7 +81,7 @@ def resample(samples: np.ndarray, rate: int, new_rate: int) -> np.ndarray:
     try:
         import soxr
     except ImportError:
-        raise _missing("soxr") from None
+        raise missing("soxr") from None
     return soxr.resample(samples, rate, new_rate, quality="HQ")
 
 
@@ -94,7 +94,7 @@ def _opened(path: Path) -> Iterator[Any]:
     try:
         import soundfile
     except ImportError:
-        raise _missing("soundfile") from None
+        raise missing("soundfile") from None
     with reading(path) as found, found.open("rb", buffering=0) as file:
         _check_header(file, path)
         file.seek(0)
@@ -106,7 +106,8 @@ def _opened(path: Path) -> Iterator[Any]:
             raise DataError(f"{path} is damaged, or no audio: {error.error_string} {_FORMATS}. Convert it, or leave it out.") from None
 
 
-def _missing(package: str) -> SettingsError:
+def missing(package: str) -> SettingsError:
+    """That a package of the extra is not there, to be raised."""
     return SettingsError(f"Audio needs {package}, which is not installed. Install it with: pip install 'tidegate[speech]'.")
 
 
@@ -129,7 +130,7 @@ def _check_samples(samples: np.ndarray, channels: int, path: Path) -> None:
     if low == high:
         mixed = f" once its {channels} channels are averaged" if channels > 1 else ""
         raise DataError(f"{path} is digital silence: all {len(samples):,} samples are {low:g}{mixed}. Record it again, or leave it out.")
-    if max(-low, high) > _LOUDEST:
+    if max(-low, high) > LOUDEST:
         raise DataError(f"{path} holds floats up to {max(-low, high):g}; expected -1 to 1. Divide them, such as by 32768 for 16 bits.")
 
 
@@ -193,7 +194,7 @@ def _wav_size(file: FileIO, size: int) -> int | None:
             long_size = int.from_bytes(chunk[16:24], "little")
         if chunk[:4] == b"data":
             length = long_size if length == 0xFFFF_FFFF and long_size is not None else length
-            return None if _UNKNOWN_SIZE <= length <= 0xFFFF_FFFF and long_size is None else place + 8 + length
+            return None if UNKNOWN_SIZE <= length <= 0xFFFF_FFFF and long_size is None else place + 8 + length
         place += 8 + length + length % 2
     return None
 

@@ -164,6 +164,73 @@ class Example(TypedDict):
     probability: float
 
 
+class SpeakerRow(TypedDict):
+    """One speaker: error rate as a fraction, and how many tokens and utterances that is over."""
+
+    name: str
+    rate: float | None
+    tokens: int
+    utterances: int
+
+
+class TokenRow(TypedDict):
+    """What became of one token of the references: count = right + substituted + deleted."""
+
+    name: str
+    count: int
+    right: int
+    substituted: int
+    deleted: int
+
+
+class Aligned(TypedDict):
+    """One utterance beside what was heard.
+
+    title    which one, and why it is shown
+    text     the words as written; '' where they are not known
+    rows     (edit, said, heard) with the edits equal, substitute, delete and insert; None where there is no token
+    """
+
+    title: str
+    text: str
+    rate: float | None
+    rows: Sequence[tuple[str, str | None, str | None]]
+
+
+class Heard(TypedDict):
+    """A token and when it is said, in seconds; confidence from 0 to 1, None for a token of the reference."""
+
+    token: str
+    begin: float
+    end: float
+    confidence: float | None
+
+
+class Hearing(TypedDict):
+    """What the network hears in one utterance, from its beginning.
+
+    energies  a row for each frame: log energies of the mel bands, the lowest first
+    hop, step seconds from frame to frame, and from one step of the network to the next
+    low, high Hz, the edges of the bands
+    tokens    what was heard
+    curves    of each token that was heard the probability at each step
+    blank     that of CTC's blank
+    spans     what was said, and when; empty where that is not known
+    """
+
+    title: str
+    text: str
+    energies: Sequence[Numbers]
+    hop: float
+    step: float
+    low: float
+    high: float
+    tokens: Sequence[Heard]
+    curves: Mapping[str, Numbers]
+    blank: Numbers
+    spans: Sequence[Heard]
+
+
 @dataclass(frozen=True)
 class ReportData:
     """What `render` shows whatever the task. A part that is None or empty is left out or said to be absent.
@@ -219,3 +286,22 @@ class ClassReport(ReportData):
     calibration: Calibration | None = None
     evidence: Sequence[Example] = ()
     mistakes: Sequence[Example] = ()
+
+
+@dataclass(frozen=True)
+class SpeechReport(ReportData):
+    """The report of a recogniser.
+
+    tokens      'phones', 'characters' or 'words'
+    history     validation_loss is the error rate of the best path on the development part, a fraction
+    errors      substitutions, deletions, insertions, tokens, utterances, wrong_utterances
+    confusions  (said, heard, how often), the most frequent first
+    """
+
+    tokens: str = "phones"
+    errors: Mapping[str, int] = field(default_factory=dict)
+    speakers: Sequence[SpeakerRow] = ()
+    by_token: Sequence[TokenRow] = ()
+    confusions: Sequence[tuple[str, str, int]] = ()
+    transcripts: Sequence[Aligned] = ()
+    hearings: Sequence[Hearing] = ()

@@ -33,6 +33,11 @@ def titled(title: str, *parts: str) -> str:
     return f"<figure><figcaption><h3>{escape(title)}</h3></figcaption>{''.join(parts)}</figure>"
 
 
+def scrollable(inside: str, label: str) -> str:
+    """A box that scrolls sideways by itself, also by the keyboard."""
+    return f'<div class="scroll" tabindex="0" role="region" aria-label="{escape(label)}">{inside}</div>'
+
+
 def legend(entries: Sequence[tuple[str, str]], style: str = "") -> str:
     """A row of line samples and names; an entry's class says how its line looks, 'area' and 'fill' are filled boxes."""
     items = []

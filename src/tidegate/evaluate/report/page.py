@@ -4,10 +4,10 @@ import re
 from collections.abc import Callable, Iterable, Sequence
 from typing import TypeVar
 
-from tidegate.evaluate.report import class_sections, forecast_sections, sections, tables
-from tidegate.evaluate.report.data import ClassReport, ForecastReport, ReportData
+from tidegate.evaluate.report import class_sections, forecast_sections, sections, speech_sections, tables
+from tidegate.evaluate.report.data import ClassReport, ForecastReport, ReportData, SpeechReport
 from tidegate.evaluate.report.markup import escape, flow
-from tidegate.evaluate.report.style import CLASS_STYLE, STYLE
+from tidegate.evaluate.report.style import CLASS_STYLE, SPEECH_STYLE, STYLE
 
 R = TypeVar("R", bound=ReportData)
 Section = tuple[str, str, Callable[[R], str | None]]
@@ -32,14 +32,25 @@ CLASSES: tuple[Section[ClassReport], ...] = (
     ("tuning", "Tuning", sections.tuning),
     ("settings", "Notes and settings", sections.settings),
 )
+SPEECH: tuple[Section[SpeechReport], ...] = (
+    ("scores", "Scores", speech_sections.scores),
+    ("training", "Training", speech_sections.training),
+    ("speakers", "Speakers", speech_sections.speakers),
+    ("tokens", "Errors by token", speech_sections.tokens),
+    ("transcripts", "Said and heard", speech_sections.transcripts),
+    ("hearing", "What the network hears", speech_sections.hearings),
+    ("settings", "Notes and settings", sections.settings),
+)
 _SENTENCE_END = re.compile(r"(?<=[.!?])\s+(?=[^\s\d a-z])|(?<=[。！？])\s*")
 
 
-def render(report: ForecastReport | ClassReport) -> str:
+def render(report: ForecastReport | ClassReport | SpeechReport) -> str:
     """The whole document, UTF-8 text to be written as report.html. Every name in it is escaped; without a script or a link to
-    anything outside it opens offline, and a content policy in its head forbids loading."""
+    anything outside it opens offline, and a content policy in its head forbids loading: pictures of a recogniser's report lie in it."""
     if isinstance(report, ClassReport):
         return _page(report, _bodies(CLASSES, report), STYLE + CLASS_STYLE)
+    if isinstance(report, SpeechReport):
+        return _page(report, _bodies(SPEECH, report), STYLE + SPEECH_STYLE, "img-src data:; ")
     return _page(report, _bodies(FORECAST, report), STYLE)
 
 
@@ -48,13 +59,13 @@ def _bodies(known: Iterable[Section[R]], report: R) -> list[tuple[str, str, str]
     return [(key, title, body) for key, title, make in known if (body := make(report))]
 
 
-def _page(report: ReportData, shown: Sequence[tuple[str, str, str]], style: str) -> str:
+def _page(report: ReportData, shown: Sequence[tuple[str, str, str]], style: str, allowed: str = "") -> str:
     links = "".join(f'<a href="#{key}">{title}</a>' for key, title, _ in shown)
     facts = tables.definitions(dict(report.facts), "facts") if report.facts else ""
     parts = [
         '<!DOCTYPE html>\n<html lang="en"><head><meta charset="utf-8">',
         '<meta name="viewport" content="width=device-width, initial-scale=1">',
-        "<meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; style-src 'unsafe-inline'\">",
+        f"<meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; {allowed}style-src 'unsafe-inline'\">",
         f"<title>{escape(report.title)}</title><style>{style}</style></head>\n<body><main>",
         f'<header><p class="eyebrow">Tidegate report</p><h1>{escape(report.title)}</h1>{_verdict(report)}{facts}',
         f'<nav aria-label="Sections">{links}</nav></header>',

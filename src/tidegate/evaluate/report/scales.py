@@ -8,6 +8,8 @@ from typing import Any
 
 from tidegate.formatting import exponent_of, finite, fixed, format_number, power_of_ten
 
+SMALLEST = 1e-290
+"""Values within so little are the same: the steps between their ticks would not be numbers."""
 Ticks = tuple[tuple[float, str], ...]
 Stamp = tuple[str | None, ...]
 """Year, month, day, hour, minute as written."""
@@ -48,8 +50,8 @@ def linear_scale(values: Iterable[Any], *, zero: bool = False, count: int = 4) -
     if zero:
         low, high = min(low, 0.0), max(high, 0.0)
     size = max(abs(low), abs(high))
-    if high - low <= size * 1e-12:
-        air = size * 0.05 or 1.0
+    if high - low <= max(size * 1e-12, SMALLEST):
+        air = size * 0.05 if size > SMALLEST else 1.0
         low, high = low - (0.0 if zero and low == 0.0 else air), high + air
     air = (high - low) * 0.06
     low, high = low - (0.0 if zero and low == 0.0 else air), high + (0.0 if zero and high == 0.0 else air)

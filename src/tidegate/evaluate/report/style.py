@@ -104,7 +104,18 @@ footer { margin-top: 56px; padding-top: 14px; border-top: 1px solid var(--rule);
     content-visibility: visible; block-size: auto; } .scroll { overflow: visible; } th, td { padding-left: 8px; font-size: 9.5pt; } }
 """.replace("LIGHT", _LIGHT.strip())
 
-CLASS_STYLE = """
+_BESIDE = """
+.beside { display: grid; grid-template-columns: fit-content(55%) minmax(0, 1fr); gap: 4px 56px; align-items: start; }
+.beside > figure { min-width: 0; } .beside td:first-child, .beside th:first-child { min-width: 60px; }
+.meter { display: inline-block; vertical-align: middle; width: 72px; height: 8px; margin-right: 10px; background: var(--raised); }
+.meter, .meter i { border-radius: 2px; } .meter i { display: block; height: 100%; background: var(--model); }
+@media (max-width: 720px) {
+  .beside { grid-template-columns: minmax(0, 1fr); } .meter { display: none; } .beside th, .beside td { padding-left: 8px; } }
+"""
+
+CLASS_STYLE = (
+    _BESIDE
+    + """
 table.confusion { width: auto; border-collapse: separate; border-spacing: 2px; }
 .confusion th, .confusion td { padding: 0 6px; border: 0; height: 30px; }
 .confusion td { min-width: 44px; text-align: center; position: relative; background: var(--raised); }
@@ -122,17 +133,42 @@ table.confusion { width: auto; border-collapse: separate; border-spacing: 2px; }
 .confusion td span { position: relative; } .confusion .deep span { color: var(--paper); font-weight: 600; }
 .confusion td.none { color: var(--faint); opacity: .7; }
 .pair.level { align-items: end; }
-.beside { display: grid; grid-template-columns: fit-content(55%) minmax(0, 1fr); gap: 4px 56px; align-items: start; }
-.beside > figure { min-width: 0; } .beside td:first-child, .beside th:first-child { min-width: 60px; }
-.meter { display: inline-block; vertical-align: middle; width: 72px; height: 8px; margin-right: 10px; background: var(--raised); }
-.meter, .meter i { border-radius: 2px; } .meter i { display: block; height: 100%; background: var(--model); }
 .line.ideal { stroke-dasharray: 3 3; opacity: .55; } .line.whisker { stroke: var(--model); opacity: .45; }
 rect.fill.wrong { fill: var(--bad); }
 .tag { margin-left: 8px; padding: 1px 8px; border-radius: 9px; font-size: 11.5px; font-weight: 600; white-space: nowrap; }
 .tag { color: var(--good); background: var(--good-tint); } .tag.bad { color: var(--bad); background: var(--bad-tint); }
 .plot.tight { padding-bottom: 2px; } .plot.tight, .plot.tight + .plot { padding-top: 18px; } .channel .line { stroke-width: 1.3; }
 @media (max-width: 720px) {
-  .beside { grid-template-columns: minmax(0, 1fr); } .meter { display: none; }
-  .beside th, .beside td { padding-left: 8px; } .confusion tbody th { max-width: 32vw; } }
+  .confusion tbody th { max-width: 32vw; } }
 """
+)
 """Beside STYLE, what only the report of a classifier has."""
+
+SPEECH_STYLE = (
+    _BESIDE
+    + """
+.bars.speakers { grid-template-columns: fit-content(40%) 1fr max-content max-content; }
+.bars.speakers span:nth-child(4n + 3) { text-align: right; } .bars.speakers span:nth-child(4n) { color: var(--soft); }
+.to { color: var(--faint); } .rate { margin-left: 8px; color: var(--soft); font-weight: 400; white-space: nowrap; }
+.aligned { display: flex; flex-wrap: wrap; gap: 6px 3px; margin-top: 8px; font-size: 14.5px; line-height: 1.4; max-width: 100%; }
+.aligned.close { gap: 6px 1px; }
+.cell { display: inline-flex; flex-direction: column; align-items: center; padding: 0 4px; border-radius: 3px; max-width: 100%; }
+.close .cell { padding: 0 1px; min-width: 10px; }
+.cell > span { display: block; min-width: 0; } .cell > span + span { font-size: 13px; font-weight: 600; }
+.cell.substitute, .key.substitute { background: var(--bad-tint); color: var(--bad); }
+.cell.delete, .key.delete { background: var(--raised); color: var(--k1); }
+.cell.delete > span:first-child { text-decoration: line-through; }
+.cell.insert, .key.insert { background: var(--raised); color: var(--k2); }
+.key { display: inline-block; min-width: 20px; text-align: center; border-radius: 3px; font-weight: 600; }
+.hide { position: absolute; width: 1px; height: 1px; overflow: hidden; clip-path: inset(50%); white-space: nowrap; }
+.plot.spectrum { padding-bottom: 0; } .spectrum .grid, .names .grid { display: none; }
+.plot.names { padding-top: 5px; padding-bottom: 0; } .names + .plot.titled { padding-top: 22px; } line.edge { stroke: var(--rule); }
+svg text.name { fill: var(--ink); } .line.thin { stroke-width: 1; }
+.line.post { stroke-width: 1.4; stroke-dasharray: none; } .area.post { stroke: none; fill-opacity: .25; } rect.post { fill-opacity: .45; }
+.area.k1 { fill: var(--k1); } .area.k2 { fill: var(--k2); } .area.k3 { fill: var(--k3); } .area.k4 { fill: var(--k4); }
+.area.k5 { fill: var(--k5); } .area.k6 { fill: var(--k6); } .area.k7 { fill: var(--k7); } .area.k8 { fill: var(--k8); }
+@media (max-width: 720px) { .bars.speakers { gap: 5px 8px; font-size: 13px;
+  grid-template-columns: fit-content(40%) minmax(30px, 1fr) auto auto; } }
+"""
+)
+"""Beside STYLE, what only the report of a recogniser has."""

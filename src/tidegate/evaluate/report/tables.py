@@ -4,16 +4,18 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from tidegate.evaluate.report.data import Ablation, Replacement, Tuning
-from tidegate.evaluate.report.markup import escape
+from tidegate.evaluate.report.markup import escape, scrollable
 from tidegate.formatting import MISSING, finite, fixed, format_number, format_share
 from tidegate.scores import score_cost, score_names, score_texts, score_title
 
 BEST_TRIALS = 12
+_SHARES = ("accuracy", "per", "cer", "wer")
+"""Scores in which rows are told apart by points."""
 
 
 def score_table(rows: Sequence[Mapping[str, Any]], model: str, first: str, *, compare: bool = False) -> str:
     """Scores by row; `compare` marks the model's row and the best of each column, and adds how each row differs from the model: its MAE in
-    per cent of the model's, or its accuracy in points."""
+    per cent of the model's, or its accuracy or error rate in points."""
     scores = score_names(rows)
     columns = {score: score_texts(score, [row.get(score) for row in rows]) for score in scores}
     best = {score: _best(score, rows) for score in scores} if compare else {}
@@ -131,7 +133,7 @@ def table(head: Sequence[str], body: Sequence[str], left: Sequence[int] = ()) ->
 
 def scrolled(inside: str) -> str:
     """A box that scrolls sideways by itself."""
-    return f'<div class="scroll" tabindex="0" role="region" aria-label="table">{inside}</div>'
+    return scrollable(inside, "table")
 
 
 def _class(name: str) -> str:
@@ -145,14 +147,15 @@ def _best(score: str, rows: Sequence[Mapping[str, Any]]) -> set[int]:
 
 
 def _relative(rows: Sequence[Mapping[str, Any]], model: str) -> tuple[str, dict[int, str]]:
-    """A head, and a cell for each row: how much larger or smaller its MAE is than the model's, or by how many points its accuracy is;
-    empty if the model has neither."""
+    """A head, and a cell for each row: how much larger or smaller its MAE is than the model's, or by how many points its accuracy or
+    error rate is; empty if the model has none of them."""
     own = next((row for row in rows if row.get("name") == model), {})
-    mae, accuracy = finite(own.get("mae")), finite(own.get("accuracy"))
+    mae = finite(own.get("mae"))
+    share = next((score for score in _SHARES if finite(own.get(score)) is not None), None)
     if mae:
         title, score, base, differ = "vs model", "mae", mae, _change
-    elif accuracy is not None:
-        title, score, base, differ = "vs model, points", "accuracy", accuracy, _points
+    elif share is not None:
+        title, score, base, differ = "vs model, points", share, finite(own.get(share)) or 0.0, _points
     else:
         return "", {}
     cells = {}

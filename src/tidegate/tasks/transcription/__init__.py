@@ -1,0 +1,1 @@
+"""Transcription: recordings in, token strings out."""

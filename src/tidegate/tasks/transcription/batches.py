@@ -1,0 +1,114 @@
+"""Training utterances in batches: of about one length, at changing speeds, joined, masked; a function of seed and epoch alone."""
+
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from tidegate.config_transcribe import TranscribeConfig
+from tidegate.data.speech.length_batches import growing, length_batches, pad
+from tidegate.data.speech.masking import MaskSettings, add_noise, mask
+from tidegate.tasks.transcription.material import SpeechMaterial
+
+
+class SpeechBatch(NamedTuple):
+    """x_BTC float32, zeros behind lengths_B; targets: of each utterance the numbers of its tokens."""
+
+    x_BTC: Tensor
+    lengths_B: Tensor
+    targets: tuple[np.ndarray, ...]
+
+
+class TrainingBatches:
+    """One epoch of the training part. An item is one utterance, or several of a speaker one after the other."""
+
+    def __init__(self, material: SpeechMaterial, epoch: int) -> None:
+        self._material, self._settings = material, material.config.training
+        self._seed = (self._settings.seed, epoch)
+        random = np.random.default_rng(self._seed)
+        self._items = _joined(material, self._settings.joined or 1, random)
+        self._speeds = _drawn_speeds(material.config, len(material.corpus.utterances), random)
+        lengths = np.array([sum(self._length(number) for number in item) for item in self._items])
+        settings = self._settings
+        self._batches = growing(epoch, lengths, settings.batch_frames, settings.seed, settings.sorted_epochs, settings.batch_size)
+        self.windows = len(self._items)
+
+    def __len__(self) -> int:
+        return len(self._batches)
+
+    def __getitem__(self, number: int) -> SpeechBatch:
+        random = np.random.default_rng((*self._seed, number))
+        items = [self._items[place] for place in self._batches[number]]
+        x_BTC, lengths_B = pad([self._seen(item, random) for item in items])
+        return SpeechBatch(x_BTC, lengths_B, tuple(self._target(item) for item in items))
+
+    def _length(self, number: int) -> int:
+        frames = self._material.frames[self._speeds[number]]
+        return int(frames.offsets[number + 1] - frames.offsets[number])
+
+    def _target(self, item: list[int]) -> np.ndarray:
+        """What is said in an item; between characters of two utterances there is a space, as between words."""
+        vocabulary, targets = self._material.vocabulary, [self._material.targets[one] for one in item]
+        if self._material.corpus.token_kind != "characters" or " " not in vocabulary:
+            return np.concatenate(targets)
+        space = np.array([vocabulary.index(" ") + 1], dtype=np.int64)
+        return np.concatenate([part for one in targets for part in (space, one)][1:])
+
+    def _seen(self, item: list[int], random: np.random.Generator) -> Tensor:
+        """Frames [T, C] as the network sees them."""
+        material, settings = self._material, self._settings
+        masks = MaskSettings(
+            settings.time_masks, settings.time_width, settings.time_share, settings.frequency_masks, settings.frequency_width
+        )
+        parts = []
+        for number in item:
+            frames = torch.from_numpy(np.array(material.frames[self._speeds[number]][number]))
+            if settings.noise_db is not None:
+                frames = add_noise(frames, material.features, random, settings.noise_db)
+            speaker = material.speakers.get(material.corpus.utterances[number].speaker)
+            parts.append(material.normaliser.apply(frames, speaker))
+        return mask(torch.cat(parts), masks, random, material.features.deltas)
+
+
+class PartBatches:
+    """Utterances as they are, the short ones first: for validation and scores."""
+
+    def __init__(self, material: SpeechMaterial, numbers: np.ndarray) -> None:
+        self._material, self.numbers = material, numbers
+        lengths = material.frames[0].lengths[numbers]
+        self.batches = length_batches(lengths, 2 * material.config.training.batch_frames, None)
+        self.windows = len(numbers)
+
+    def __len__(self) -> int:
+        return len(self.batches)
+
+    def __getitem__(self, number: int) -> SpeechBatch:
+        some = self.numbers[self.batches[number]]
+        x_BTC, lengths_B = pad([self._material.normalised(int(one)) for one in some])
+        return SpeechBatch(x_BTC, lengths_B, tuple(self._material.targets[one] for one in some))
+
+
+def _joined(material: SpeechMaterial, most: int, random: np.random.Generator) -> list[list[int]]:
+    """Each training utterance once, in items of one to `most` utterances of a speaker."""
+    numbers = material.numbers("train").tolist()
+    if most == 1:
+        return [[number] for number in numbers]
+    by_speaker: dict[str, list[int]] = {}
+    for number in random.permutation(numbers).tolist():
+        by_speaker.setdefault(material.corpus.utterances[number].speaker, []).append(number)
+    items = []
+    for speaker in sorted(by_speaker):
+        waiting = by_speaker[speaker]
+        while waiting:
+            count = int(random.integers(1, most, endpoint=True))
+            items.append(waiting[:count])
+            waiting = waiting[count:]
+    return items
+
+
+def _drawn_speeds(config: TranscribeConfig, count: int, random: np.random.Generator) -> np.ndarray:
+    """Of each utterance the number of its speed in `material.frames`."""
+    every = [1.0, *sorted(set(config.training.speeds) - {1.0})]
+    allowed = np.array([every.index(speed) for speed in sorted(set(config.training.speeds))])
+    return random.choice(allowed, count)

@@ -1,0 +1,155 @@
+"""Training of a recogniser: CTC over batches of utterances, judged by the error rate on the development part; then the language model."""
+
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from tidegate.config_transcribe import TranscribeConfig
+from tidegate.decode.greedy import BLANK, greedy
+from tidegate.decode.ngram import NGram
+from tidegate.evaluate.speech import count_errors
+from tidegate.nn.recogniser import Recogniser, RecogniserShape, build_recogniser
+from tidegate.tasks.computing import computing
+from tidegate.tasks.training import Listener, Saver
+from tidegate.tasks.transcription.batches import PartBatches, SpeechBatch, TrainingBatches
+from tidegate.tasks.transcription.material import SpeechMaterial
+from tidegate.tasks.transcription.model import SpeechModel
+from tidegate.train.events import Said, Stopped
+from tidegate.train.loop import INTERRUPTED, Checkpoint, Job, fit
+
+WEIGHTS = (0.0, 0.15, 0.3, 0.45, 0.6, 0.8, 1.0)
+BONUSES = (-0.5, 0.0, 0.5, 1.0, 1.5)
+"""What is tried on the development part for the language model and for each token."""
+SEARCHED_TOKENS = 6000
+"""Of the development part, for that search."""
+
+
+@dataclass(frozen=True)
+class FittedSpeech:
+    """A trained model, or one whose training was interrupted."""
+
+    model: SpeechModel
+    interrupted: bool
+
+
+def shape_of(material: SpeechMaterial) -> RecogniserShape:
+    """What the network is built for."""
+    return RecogniserShape(material.features.statics, 1 + material.features.deltas, len(material.vocabulary))
+
+
+def new_network(material: SpeechMaterial, config: TranscribeConfig) -> Recogniser:
+    """The network with initial weights that follow from the seed."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(config.training.seed)
+        return build_recogniser(shape_of(material), config.network).to(config.training.device)
+
+
+def fit_speech(
+    material: SpeechMaterial,
+    config: TranscribeConfig,
+    *,
+    listen: Listener,
+    save: Saver | None = None,
+    checkpoint: Checkpoint | None = None,
+    interrupted: Callable[[], bool] = lambda: False,
+) -> FittedSpeech:
+    """Train as `config` (nothing open but the decoding) says, telling `listen` of each event."""
+    network = new_network(material, config)
+    ended = Stopped("", 0, 0, 0.0, 0.0)
+    with computing(config.training.threads), torch.random.fork_rng(devices=[]):
+        for event in fit(speech_job(material, config, network, save, interrupted), checkpoint):
+            listen(event)
+            ended = event if isinstance(event, Stopped) else ended
+        model = SpeechModel(config, shape_of(material), material.vocabulary, material.normaliser, network, ended.best_epoch)
+        stopped = ended.reason == INTERRUPTED
+        if not stopped:
+            model = with_language_model(model, material, listen)
+    return FittedSpeech(model, stopped)
+
+
+def speech_job(
+    material: SpeechMaterial, config: TranscribeConfig, network: Recogniser, save: Saver | None, interrupted: Callable[[], bool]
+) -> Job[SpeechBatch]:
+    """What the training loop needs."""
+    settings = config.training
+    judged = material.numbers("dev") if settings.keep == "best" else np.zeros(0, np.int64)
+    return Job(
+        network,
+        ctc_loss,
+        lambda epoch: TrainingBatches(replace(material, config=config), epoch),
+        PartBatches(material, judged),
+        settings,
+        settings.device,
+        save,
+        interrupted,
+    )
+
+
+def ctc_loss(network: nn.Module, batch: SpeechBatch) -> tuple[Tensor, int]:
+    """In training the loss of Graves et al. 2006 in nats a token; otherwise the error rate of the best path, which is what training is
+    judged by: the loss goes on to fall or rise while errors do not. And the number of tokens that it is over.
+
+    Utterances that speed or joining made too short count as 0.
+    """
+    device = next(network.parameters()).device
+    said = network(batch.x_BTC.to(device), batch.lengths_B)
+    log_probs_BTV = said.logits_BTV.float().log_softmax(2)
+    tokens = sum(len(target) for target in batch.targets)
+    if not network.training:
+        edits = sum(_edits(log_probs_BTV[row, : int(said.lengths_B[row])], target) for row, target in enumerate(batch.targets))
+        return torch.tensor(edits / max(1, tokens)), tokens
+    targets = torch.from_numpy(np.concatenate(batch.targets)).to(device)
+    lengths = torch.tensor([len(target) for target in batch.targets])
+    inputs_TBV = log_probs_BTV.transpose(0, 1)
+    total = functional.ctc_loss(inputs_TBV, targets, said.lengths_B, lengths, BLANK, reduction="sum", zero_infinity=True)
+    return total / max(1, tokens), tokens
+
+
+def _edits(log_probs_TV: Tensor, target: np.ndarray) -> int:
+    heard = [token.index for token in greedy(log_probs_TV.detach().cpu().numpy())]
+    return count_errors([str(token) for token in target], [str(token) for token in heard]).edits
+
+
+def with_language_model(model: SpeechModel, material: SpeechMaterial, listen: Listener = lambda event: None) -> SpeechModel:
+    """The model with an n-gram model of the training transcripts, and the weights of it that give the fewest errors on the development
+    part: those of the settings where they are given."""
+    decoding = model.config.decoding
+    if decoding.beam == 1:
+        return model
+    transcripts = [material.targets[number].tolist() for number in material.numbers("train")]
+    lm = NGram.train(transcripts, len(material.vocabulary), decoding.order)
+    model = replace(model, lm=lm)
+    weights = WEIGHTS if decoding.lm_weight is None else (decoding.lm_weight,)
+    bonuses = BONUSES if decoding.token_bonus is None else (decoding.token_bonus,)
+    if len(weights) * len(bonuses) == 1:
+        return replace(model, lm_weight=weights[0], token_bonus=bonuses[0])
+    begin = time.monotonic()
+    numbers = _some(material)
+    log_probs = model.log_probs([material.normalised(int(number)) for number in numbers])
+    references = [[str(token) for token in material.targets[number]] for number in numbers]
+    best = min(_tried(model, log_probs, references, weights, bonuses), key=lambda pair: pair[0])
+    listen(Said(f"language model: weight {best[1].lm_weight:g}, {best[1].token_bonus:+g} a token; {time.monotonic() - begin:.0f} s"))
+    return best[1]
+
+
+def _tried(
+    model: SpeechModel, log_probs: list[np.ndarray], references: list[list[str]], weights: Sequence[float], bonuses: Sequence[float]
+) -> Iterator[tuple[int, SpeechModel]]:
+    """Edits with each pair of weights."""
+    for weight in weights:
+        for bonus in bonuses:
+            one = replace(model, lm_weight=weight, token_bonus=bonus)
+            heard = [[str(token) for token in one.search(found)] for found in log_probs]
+            yield sum(count_errors(truth, said).edits for truth, said in zip(references, heard, strict=True)), one
+
+
+def _some(material: SpeechMaterial) -> np.ndarray:
+    """Development utterances, spread evenly, of about SEARCHED_TOKENS tokens."""
+    numbers = material.numbers("dev")
+    tokens = sum(len(material.targets[number]) for number in numbers)
+    return numbers[:: max(1, -(-tokens // SEARCHED_TOKENS))]

@@ -1,0 +1,209 @@
+"""Training of a recogniser: what is lost, what is judged, what is found, and going on after a stop."""
+
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from torch.nn import functional
+
+from tests.tasks.transcription.test_material import gathered
+from tests.tasks.transcription.tiny import write_corpus
+from tidegate.config_transcribe import TranscribeConfig
+from tidegate.errors import TrainingError
+from tidegate.evaluate.speech import total_errors
+from tidegate.tasks.transcription.batches import PartBatches, TrainingBatches
+from tidegate.tasks.transcription.fitting import ctc_loss, fit_speech, new_network, with_language_model
+from tidegate.tasks.transcription.material import SpeechMaterial
+from tidegate.train.events import EpochEnded, Event, Said, Stopped
+from tidegate.train.loop import Checkpoint
+
+
+@pytest.fixture(scope="module")
+def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_corpus(tmp_path_factory.mktemp("fitting"), train=10, held=2)
+
+
+LEARNING = {"time_masks": 0, "frequency_masks": 0, "average": 0.9, "batch_frames": 200, "max_epochs": 30}
+
+
+def material_of(root: Path, **changes: Any) -> SpeechMaterial:
+    return gathered(root, **changes)
+
+
+def fit(material: SpeechMaterial, **hooks: Any) -> Any:
+    hooks.setdefault("listen", lambda event: None)
+    return fit_speech(material, material.config, **hooks)
+
+
+def weights_of(fitted: Any) -> dict[str, torch.Tensor]:
+    return fitted.model.to_tensors()
+
+
+def same(one: dict[str, torch.Tensor], other: dict[str, torch.Tensor]) -> bool:
+    return all(torch.equal(one[name], other[name]) for name in one)
+
+
+def test_it_learns_what_is_whistled(root: Path) -> None:
+    material = material_of(root, network={"hidden": 24}, training=LEARNING)
+    events: list[Event] = []
+    fitted = fit(material, listen=events.append)
+    model, numbers = fitted.model, material.numbers("test")
+    heard = [model.named(model.search(one)) for one in model.log_probs([material.normalised(int(number)) for number in numbers])]
+    assert total_errors(material.references(numbers), heard).rate < 0.5
+    assert not fitted.interrupted and model.lm is not None
+    epochs = [event for event in events if isinstance(event, EpochEnded)]
+    assert len(epochs) == 30 and epochs[-1].train_loss < 0.5 * epochs[0].train_loss
+    assert any(isinstance(event, Said) and event.text.startswith("language model: weight ") for event in events)
+    best = min(epochs, key=lambda epoch: epoch.validation_loss)
+    assert model.best_epoch == best.epoch == next(event for event in events if isinstance(event, Stopped)).best_epoch
+    network, dev = model.network.eval(), material.numbers("dev")
+    log_probs = model.log_probs([material.normalised(int(number)) for number in dev])
+    paths = [model.named([token.index for token in model.best_path(one)]) for one in log_probs]
+    assert total_errors(material.references(dev), paths).rate == pytest.approx(best.validation_loss, abs=1e-6)
+    batches = PartBatches(material, dev)
+    edits = [float(loss) * count for loss, count in (ctc_loss(network, batches[place]) for place in range(len(batches)))]
+    assert sum(edits) / sum(map(len, material.references(dev))) == pytest.approx(best.validation_loss, abs=1e-6)
+
+
+def test_the_loss_is_that_of_ctc_for_a_token(root: Path) -> None:
+    """Each utterance by itself, as torch computes it."""
+    material = material_of(root, training={"time_masks": 0, "frequency_masks": 0})
+    network, batch = new_network(material, material.config).train(), TrainingBatches(material, 0)[0]
+    loss, count = ctc_loss(network, batch)
+    total = torch.zeros(())
+    for row, target in enumerate(batch.targets):
+        length = batch.lengths_B[row : row + 1]
+        said = network(batch.x_BTC[row : row + 1, : int(length)], length)
+        logs_T1V = said.logits_BTV.log_softmax(2).transpose(0, 1)
+        targets = torch.from_numpy(target)[None]
+        total = total + functional.ctc_loss(logs_T1V, targets, said.lengths_B, torch.tensor([len(target)]), 0, reduction="sum")
+    assert count == sum(map(len, batch.targets)) and loss.requires_grad
+    torch.testing.assert_close(loss * count, total, rtol=1e-4, atol=1e-3)
+
+
+def test_an_utterance_that_became_too_short_counts_as_nothing(root: Path) -> None:
+    material = material_of(root)
+    network, batch = new_network(material, material.config).train(), TrainingBatches(material, 0)[0]
+    long = batch._replace(targets=(np.tile(batch.targets[0], 100), *batch.targets[1:]))
+    loss, _ = ctc_loss(network, long)
+    loss.backward()
+    assert torch.isfinite(loss) and all(torch.isfinite(weight.grad).all() for weight in network.parameters() if weight.grad is not None)
+
+
+def test_settings_have_their_way(root: Path) -> None:
+    base = weights_of(fit(material_of(root)))
+    assert same(base, weights_of(fit(material_of(root))))
+    for change in ({"seed": 1}, {"learning_rate": 0.01}, {"time_masks": 0}, {"batch_frames": 300}):
+        assert not same(base, weights_of(fit(material_of(root, training=change)))), change
+    causal = fit(material_of(root, network={"name": "causal-lstm"}))
+    assert causal.model.network.causal
+
+
+def test_the_last_weights_where_they_are_asked_for(root: Path) -> None:
+    events: list[Event] = []
+    material = material_of(root, training={"keep": "last", "max_epochs": 3})
+    fitted = fit(material, listen=events.append)
+    epochs = [event for event in events if isinstance(event, EpochEnded)]
+    assert fitted.model.best_epoch == 2 and all(np.isnan(epoch.validation_loss) for epoch in epochs)
+
+
+def test_what_test_recordings_say_does_not_matter(root: Path) -> None:
+    material = material_of(root, data={"normalisation": "global"})
+    changed = replace(
+        material,
+        targets=tuple(
+            target[:1] if it.part == "test" else target for it, target in zip(material.corpus.utterances, material.targets, strict=True)
+        ),
+    )
+    one, other = fit(material), fit(changed)
+    assert same(weights_of(one), weights_of(other))
+    assert (one.model.lm_weight, one.model.token_bonus) == (other.model.lm_weight, other.model.token_bonus)
+
+
+def edits_on_dev(material: SpeechMaterial, model: Any) -> int:
+    numbers = material.numbers("dev")
+    heard = [model.search(one) for one in model.log_probs([material.normalised(int(number)) for number in numbers])]
+    pairs = zip([material.targets[number].tolist() for number in numbers], heard, strict=True)
+    return sum(total_errors([list(map(str, truth))], [list(map(str, said))]).edits for truth, said in pairs)
+
+
+def test_the_language_model_is_weighed_on_the_development_part(root: Path) -> None:
+    material = material_of(root, training=LEARNING, network={"hidden": 24})
+    model = fit(material).model
+    found = edits_on_dev(material, model)
+    for weight, bonus in ((0.0, 0.0), (0.3, 0.5), (1.0, 1.5), (1.0, -0.5)):
+        assert found <= edits_on_dev(material, replace(model, lm_weight=weight, token_bonus=bonus))
+
+
+@pytest.mark.parametrize(("weight", "bonus"), [(0.25, 0.75), (0.25, None), (None, -0.25)])
+def test_weights_that_are_given_are_kept(root: Path, weight: float | None, bonus: float | None) -> None:
+    material = material_of(root, decoding={"lm_weight": weight, "token_bonus": bonus})
+    model = fit(material).model
+    assert weight in (None, model.lm_weight) and bonus in (None, model.token_bonus)
+    assert model.lm is not None and model.lm.order == 2
+
+
+def test_without_a_beam_there_is_no_language_model(root: Path) -> None:
+    material = material_of(root, decoding={"beam": 1})
+    events: list[Event] = []
+    model = fit(material, listen=events.append).model
+    assert model.lm is None and not any(isinstance(event, Said) for event in events)
+    assert with_language_model(model, material) is model
+
+
+@pytest.mark.parametrize("network", ["blstm", "causal-lstm"])
+def test_training_goes_on_to_the_same_bits(root: Path, network: str) -> None:
+    training = {"max_epochs": 3, "checkpoint_seconds": 1e-9, "speeds": [0.9, 1.0], "joined": 2, "noise_db": [5, 20]}
+    material = material_of(root, training=training, network={"name": network, "dropout": 0.3, "recurrent_dropout": 0.1})
+    kept: list[Checkpoint] = []
+
+    def save(checkpoint: Checkpoint) -> None:
+        kept.append(Checkpoint({name: value.clone() for name, value in checkpoint.tensors.items()}, checkpoint.progress))
+
+    whole = fit(material, save=save)
+    assert len(kept) > 10
+    for place in (0, 3, len(kept) // 2, -1):
+        resumed = fit(material, checkpoint=kept[place])
+        assert same(weights_of(whole), weights_of(resumed))
+        assert (whole.model.lm_weight, whole.model.token_bonus) == (resumed.model.lm_weight, resumed.model.token_bonus)
+
+
+def stop_after(steps: int) -> Callable[[], bool]:
+    asked = iter(range(10**6))
+    return lambda: next(asked) >= steps
+
+
+def test_an_interrupted_training_is_saved_and_has_no_language_model(root: Path) -> None:
+    material, kept = material_of(root), []
+    fitted = fit(material, save=kept.append, interrupted=stop_after(4))
+    assert fitted.interrupted and len(kept) == 1 and kept[0].progress.step == 5
+    assert fitted.model.lm is None
+    assert same(weights_of(fit(material)), weights_of(fit(material, checkpoint=kept[0])))
+
+
+def test_limits_end_it(root: Path) -> None:
+    events: list[Event] = []
+    fit(material_of(root, training={"max_epochs": 1000, "time_limit": 0.3}), listen=events.append)
+    ended = next(event for event in events if isinstance(event, Stopped))
+    assert "time limit of 0.3 s reached" in ended.reason
+    fit(material_of(root, training={"max_steps": 3}), listen=events.append)
+    assert "all 3 steps done" in next(event for event in reversed(events) if isinstance(event, Stopped)).reason
+
+
+def test_a_loss_that_explodes_is_said(root: Path) -> None:
+    material = material_of(root, training={"learning_rate": 1e38, "clip_norm": None})
+    with pytest.raises(TrainingError, match="smaller learning_rate"):
+        fit(material)
+
+
+def test_training_does_not_touch_the_random_state(root: Path) -> None:
+    material = material_of(root, training={"max_epochs": 1})
+    torch.manual_seed(5)
+    before = torch.random.get_rng_state()
+    fit(material)
+    assert torch.equal(before, torch.random.get_rng_state())
+    assert isinstance(material.config, TranscribeConfig)

@@ -76,11 +76,11 @@ def test_every_command_line_is_one_that_the_program_takes(monkeypatch: pytest.Mo
     def stop(*values: object) -> int:
         raise Stop
 
-    for verb in ("check", "train_forecast", "train_classify", "evaluate", "predict", "tune_forecast", "demo"):
+    for verb in ("check", "train_forecast", "train_classify", "train_transcribe", "evaluate", "predict", "tune_forecast", "demo"):
         monkeypatch.setattr(verbs, verb, stop)
     code = "\n".join(block for name in ("README.md", *DOCS) for block in blocks(name))
     lines = [line.split("#")[0].split() for line in code.splitlines() if line.startswith("tidegate ")]
-    assert len(lines) == 16
+    assert len(lines) == 27
     for words in lines:
         with pytest.raises(Stop):
             run(words[1:])

@@ -12,12 +12,14 @@ if TYPE_CHECKING:
     from tidegate.tasks.classification.classifier import Classifier
     from tidegate.tasks.forecasting.forecaster import Forecaster
     from tidegate.tasks.load import load
+    from tidegate.tasks.transcription.transcriber import Transcriber
 
 __version__ = "0.1.0"
 
 _PLACES = {
     "Classifier": "tidegate.tasks.classification.classifier",
     "Forecaster": "tidegate.tasks.forecasting.forecaster",
+    "Transcriber": "tidegate.tasks.transcription.transcriber",
     "load": "tidegate.tasks.load",
     "demo_data": "tidegate.demo",
     "TidegateError": "tidegate.errors",
@@ -35,6 +37,7 @@ __all__ = [
     "SettingsError",
     "TidegateError",
     "TrainingError",
+    "Transcriber",
     "__version__",
     "demo_data",
     "load",

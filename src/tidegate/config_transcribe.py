@@ -14,13 +14,13 @@ class RecogniserSettings(Settings):
     """conv: two convolutions over time and frequency. none: the frames as they are."""
     filters: PositiveInt = 64
     """Of each convolution."""
-    pooling: Literal[1, 2, 4] = 2
+    pooling: Literal[1, 2, 4] = 4
     """Frames that become one on their way to the LSTM: by the strides of the convolutions, or side by side without them. CTC needs at least
     as many steps as an utterance has tokens; 4 takes half the time of 2."""
     hidden: PositiveInt = 256
     """Of each direction."""
     layers: PositiveInt = 3
-    dropout: Fraction = 0.3
+    dropout: Fraction = 0.15
     """Between the LSTM layers and before the output; all dropout has one mask over time."""
     input_dropout: Fraction = 0.0
     """On what goes to the first LSTM layer."""
@@ -82,19 +82,20 @@ class SpeechTrainingSettings(LoopSettings):
     """How a recogniser's weights are found."""
 
     optimiser: Literal["adam", "adamw"] = "adamw"
-    learning_rate: Positive = 2e-3
+    learning_rate: Positive = 1e-3
     weight_decay: Annotated[float, Field(ge=0.0)] = 0.01
     average: Fraction = 0.99
     clip_norm: Positive | None = 5.0
-    max_epochs: PositiveInt = 45
+    max_epochs: PositiveInt | None = None
+    """None: as many as make 6,000 updates of the weights, but 20 to 60."""
     patience: PositiveInt = 1000
     keep: Literal["best", "last"] = "best"
     """best: the weights of the epoch with the lowest error rate on the development part; last: those of the last epoch."""
-    batch_frames: PositiveInt = 6000
+    batch_frames: PositiveInt = 3000
     """At most so many frames in a batch, padding included."""
     sorted_epochs: Annotated[int, Field(ge=0)] = 1
     """Epochs at the beginning that go from short utterances to long ones (SortaGrad, Amodei et al. 2016)."""
-    speeds: tuple[Positive, ...] = (1.0,)
+    speeds: tuple[Positive, ...] = (0.9, 1.0, 1.1)
     """Each training utterance is played at one of these, drawn anew each epoch (Ko et al. 2015)."""
     joined: PositiveInt | None = None
     """Up to so many training utterances of a speaker are said one after the other, so that short ones teach longer strings. None: 6 where

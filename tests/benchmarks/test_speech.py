@@ -58,3 +58,13 @@ def test_strings() -> None:
     counts = Counter(it.id for string in strings for it in string)
     assert set(counts) == {it.id for it in takes} and max(counts.values()) <= ROUNDS
     assert all(len({it.id for it in string}) == len(string) for string in strings)
+
+
+def test_live(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    monkeypatch.setattr(speech, "live_row", lambda: whole(0.3))
+    (row,) = call(["--live"], monkeypatch, capsys)
+    assert 0 < row["median ms"] <= row["99 % ms"] <= row["longest ms"]
+    assert row["waits ms"] == pytest.approx(25 + 3 * 10)  # a window, and the three frames after that a step of four waits for
+
+
+whole = speech.live_row

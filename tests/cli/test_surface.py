@@ -27,12 +27,15 @@ CLASSES = {
     "--config",
     "--set",
 }
+SPEECH = {"--kind", "--tokens", "--on-bad", "--test-speakers", "--network", "--seed", "--max-epochs", "--time-limit", "--device"}
+SPEECH |= {"--config", "--set"}
 VERBS = {
     "check": {"data", "--label"} | COLUMNS | TALK,
     "train forecast": {"data", "--out", "--resume", "--overwrite"} | COLUMNS | SETTINGS | TALK,
     "train classify": {"data", "--test", "--out", "--resume", "--overwrite"} | CLASSES | TALK,
+    "train transcribe": {"corpus", "--out", "--resume", "--overwrite"} | SPEECH | TALK,
     "evaluate": {"run", "data", "--origins", "--statistical"} | TALK,
-    "predict": {"run", "data", "--future", "--out", "--refit"} | TALK,
+    "predict": {"run", "data", "--future", "--out", "--refit", "--timestamps", "--rate"} | TALK,
     "tune forecast": {"data", "--out", "--trials", "--storage", "--trial-time-limit", "--resume", "--overwrite"}
     | COLUMNS
     | SETTINGS
@@ -64,7 +67,8 @@ def test_verbs_are_in_the_order_of_use() -> None:
 
 
 def test_public_names() -> None:
-    names = ["Classifier", "DataError", "Forecaster", "RunError", "SettingsError", "TidegateError", "TrainingError", "__version__"]
+    names = ["Classifier", "DataError", "Forecaster", "RunError", "SettingsError", "TidegateError", "TrainingError"]
+    names += ["Transcriber", "__version__"]
     names += ["demo_data", "load"]
     assert tidegate.__all__ == names
     assert dir(tidegate) == names

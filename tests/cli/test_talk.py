@@ -154,6 +154,7 @@ def test_a_narrow_terminal_gets_fewer_metrics() -> None:
 
 def test_aims() -> None:
     assert [aim(name) for name in ("mae", "r2", "bias", "coverage_80", "coverage_95", "other")] == ["↓", "↑", "→0", "→0.8", "→0.95", ""]
+    assert [aim(name) for name in ("per", "per_no_silence", "cer", "wer", "sentences_right")] == ["↓", "↓", "↓", "↓", "↑"]
 
 
 def test_json_is_strict(capsys: pytest.CaptureFixture[str]) -> None:

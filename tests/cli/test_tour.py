@@ -7,6 +7,8 @@ import numpy as np
 import polars as pl
 import pytest
 
+from tests.tasks.transcription.tiny import COMMAND as SPEECH
+from tests.tasks.transcription.tiny import whistle, write_corpus, write_wav
 from tests.test_readme import blocks
 from tidegate.cli import app
 
@@ -74,7 +76,7 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def command_lines(number: int) -> list[list[str]]:
     """The words of the lines of one block of commands, by its place."""
     found = [block for block in blocks("README.md") if block.startswith("tidegate ")]
-    return [line.split("#")[0].split() for line in found[number].splitlines()]
+    return [line.split("#")[0].split() for line in found[number].splitlines() if line.startswith("tidegate ")]
 
 
 def test_every_command_of_forecasts(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -112,12 +114,35 @@ def test_the_python_lines_of_classes(here: Path) -> None:
 
 
 def test_the_python_lines(here: Path) -> None:
-    (snippet,) = (block for block in blocks("README.md") if block.startswith("import tidegate"))
+    (snippet,) = (block for block in blocks("README.md") if "tg.Forecaster" in block)
     (here / "tour.py").write_text(snippet)
     said = runpy.run_path(str(here / "tour.py"))
     assert len(said["forecast"]) == 24
     assert "ridge" in said["scores"].baselines
     assert (here / "runs" / "load" / "run.json").is_file()
+
+
+def test_every_command_of_speech(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """But the one that needs a microphone."""
+    write_corpus(here / "recordings")
+    write_wav(here / "new.wav", whistle("cad"))
+    lines = command_lines(2)
+    assert [words[1] for words in lines] == ["train", "train", "evaluate", "predict"]
+    for words in lines:
+        assert app.run([*words[1:], *(SPEECH if words[1] == "train" else [])]) == 0, capsys.readouterr().err
+    assert "audio,token,begin,end,confidence\n" in capsys.readouterr().out
+    for run in ("speech", "live"):
+        assert (here / "runs" / run / "report.html").is_file()
+
+
+def test_the_python_lines_of_speech(here: Path) -> None:
+    write_corpus(here / "recordings")
+    write_wav(here / "new.wav", whistle("cad"))
+    (snippet,) = (block for block in blocks("README.md") if "tg.Transcriber" in block)
+    (here / "spoken.py").write_text(snippet.replace('network="causal-lstm"', 'network="causal-lstm", max_epochs=1'))
+    said = runpy.run_path(str(here / "spoken.py"))
+    assert said["texts"].columns == ["audio", "text", "confidence", "seconds"]
+    assert set(said["scores"].metrics) == {"cer", "wer"} and said["stream"].rate == 8000
 
 
 def test_the_lstm_lines(here: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -25,7 +25,9 @@ def test_a_rival_that_is_better_comes_first() -> None:
     verdict = speech_verdict(BAD, {"constant": BAD, "best_path": GOOD}, "wer")
     assert verdict.loses and not verdict.beats
     assert "40.0 % errors in 400 words" in verdict.text and "scored as" not in verdict.text
-    assert verdict.text.index("LOSES to best_path by 30.0 points; do not use this model in its place.") < verdict.text.index("No better than")
+    assert verdict.text.index("LOSES to best_path by 30.0 points; do not use this model in its place.") < verdict.text.index(
+        "No better than"
+    )
     assert "No better than constant (+0.0 points): within noise on 40 utterances." in verdict.text
 
 

@@ -8,12 +8,27 @@ from typing import Annotated, Any
 import typer
 import typer.core
 
-from tidegate.cli.options import AsJson, CheckOptions, ClassOptions, Data, ForecastOptions, OtherData, Quiet, Run, Sequences, option, takes
+from tidegate.cli.options import (
+    AsJson,
+    CheckOptions,
+    ClassOptions,
+    Corpus,
+    Data,
+    ForecastOptions,
+    Inputs,
+    OtherData,
+    Quiet,
+    Run,
+    Sequences,
+    SpeechOptions,
+    option,
+    takes,
+)
 from tidegate.cli.output import say, say_error
 from tidegate.errors import TidegateError
 
 WRONG = 2
-ORDER = ("check", "train", "evaluate", "predict", "tune", "demo", "forecast", "classify")
+ORDER = ("check", "train", "evaluate", "predict", "tune", "demo", "forecast", "classify", "transcribe")
 
 
 class Verbs(typer.core.TyperGroup):
@@ -40,7 +55,7 @@ _PLAIN: dict[str, Any] = {
 }
 app = typer.Typer(
     name="tidegate",
-    help="LSTM models of sequences, forecasters and classifiers: checked, trained, tested against naive rivals, kept.",
+    help="LSTM models of sequences: forecasters, classifiers, speech recognisers; trained, tested against naive rivals, kept.",
     **_PLAIN,
 )
 train = typer.Typer(
@@ -54,7 +69,7 @@ tune = typer.Typer(
 )
 app.add_typer(tune, name="tune")
 
-Out = Annotated[str | None, option("--out", "RUN", "Folder for the run; default: runs/ and the table's name.")]
+Out = Annotated[str | None, option("--out", "RUN", "Folder for the run; default: runs/ and the data's name.")]
 Resume = Annotated[bool, typer.Option("--resume", help="Go on where an earlier call was stopped.")]
 Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace a finished run.")]
 
@@ -116,6 +131,23 @@ def train_classify(
     raise typer.Exit(verbs.train_classify(data, options, test, out, resume, overwrite, as_json, quiet))
 
 
+@train.command("transcribe", short_help="From recordings with transcripts to a kept recogniser.")
+@takes(SpeechOptions)
+def train_transcribe(
+    corpus: Corpus,
+    options: SpeechOptions,
+    out: Out = None,
+    resume: Resume = False,
+    overwrite: Overwrite = False,
+    as_json: AsJson = False,
+    quiet: Quiet = False,
+) -> None:
+    """Train a speech recogniser on recordings and what is said in them, test it against naive rivals, write a report, and keep it."""
+    from tidegate.cli import verbs
+
+    raise typer.Exit(verbs.train_transcribe(corpus, options, out, resume, overwrite, as_json, quiet))
+
+
 @app.command(short_help="Scores, naive rivals, verdict.")
 def evaluate(
     run: Run,
@@ -125,28 +157,31 @@ def evaluate(
     as_json: AsJson = False,
     quiet: Quiet = False,
 ) -> None:
-    """Score a run on its test part, or on other data (all of its labelled sequences, every origin of a table), beside naive rivals, with a
-    verdict."""
+    """Score a run on its test part, or on other data (all of its labelled sequences, every origin of a table, the test part of a corpus),
+    beside naive rivals, with a verdict."""
     from tidegate.cli import verbs
 
     raise typer.Exit(verbs.evaluate(run, data, origins, statistical, as_json, quiet))
 
 
-@app.command(short_help="Forecasts or classes from a run.")
+@app.command(short_help="Forecasts, classes or transcripts from a run.")
 def predict(
     run: Run,
-    data: OtherData = None,
+    data: Inputs = None,
     future: Annotated[str | None, option("--future", "FILE", "Table of the covariates that are known in the future.")] = None,
     out: Annotated[str | None, option("--out", "FILE", "CSV or Parquet file for what comes out; without it, CSV is printed.")] = None,
     refit: Annotated[bool, typer.Option("--refit", help="Train on all rows first.")] = False,
+    timestamps: Annotated[bool, typer.Option("--timestamps", help="Of speech: a row a token, with begin and end in seconds.")] = False,
+    rate: Annotated[int | None, option("--rate", "HZ", "Of raw PCM on standard input; default: the run's own.")] = None,
     as_json: AsJson = False,
     quiet: Quiet = False,
 ) -> None:
     """Forecast what comes after the last row of the run's table, or of another one; or tell the class of each sequence, of the test part or
-    of other data."""
+    of other data; or write down what is said in recordings. With - speech is heard from standard input as it comes, WAV or raw PCM (16
+    bits, little-endian, one channel)."""
     from tidegate.cli import verbs
 
-    raise typer.Exit(verbs.predict(run, data, future, out, refit, as_json, quiet))
+    raise typer.Exit(verbs.predict(run, data or [], future, out, refit, timestamps, rate, as_json, quiet))
 
 
 @tune.command("forecast", short_help="Good settings for a forecaster.")

@@ -14,7 +14,21 @@ Sequences = Annotated[
         metavar="DATA", help="Table with a row a step, UCR/UEA .ts, .arff or .tsv, or a folder of CSV files a class.", show_default=False
     ),
 ]
+Corpus = Annotated[
+    str,
+    typer.Argument(
+        metavar="CORPUS", help="Folder of recordings with transcripts, TIMIT's, or a manifest (.csv, .jsonl).", show_default=False
+    ),
+]
 OtherData = Annotated[str | None, typer.Argument(metavar="[DATA]", help="Another table; without it, the run's own.", show_default=False)]
+Inputs = Annotated[
+    list[str] | None,
+    typer.Argument(
+        metavar="DATA",
+        help="Another table; of speech: recordings, folders of them, or - for standard input. Without it, the run's own.",
+        show_default=False,
+    ),
+]
 Run = Annotated[str, typer.Argument(metavar="RUN", help="The folder of a run.", show_default=False)]
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object and nothing else.")]
 Quiet = Annotated[bool, typer.Option("--quiet", help="Print nothing but errors.")]
@@ -74,6 +88,23 @@ class ClassOptions:
     time: Annotated[Text, option("--time", "C", "Column to sort rows by; default: ds, timestamp or time, else as they stand.")] = None
     channels: Annotated[Texts, option("--channels", "C[,C]", "Columns with values; default: all other numbers.")] = None
     network: Annotated[Text, option("--network", "NAME", "conv-lstm (default), lstm or attention-cnn-lstm.")] = None
+    seed: Seed = None
+    max_epochs: MaxEpochs = None
+    time_limit: TimeLimit = None
+    device: Device = None
+    config: SettingsFile = None
+    set: Assignments = None
+
+
+@dataclass(frozen=True)
+class SpeechOptions:
+    """All that `train transcribe` can be told of settings."""
+
+    kind: Annotated[Text, option("--kind", "NAME", "timit, folder, manifest or fsdd; default: recognised.")] = None
+    tokens: Annotated[Text, option("--tokens", "NAME", "phones, characters or words; default: as the corpus has it.")] = None
+    on_bad: Annotated[Text, option("--on-bad", "NAME", "refuse (default), or skip: leave out recordings that cannot be used.")] = None
+    test_speakers: Annotated[Texts, option("--test-speakers", "S[,S]", "Test on all that these say; default: as the corpus has it.")] = None
+    network: Annotated[Text, option("--network", "NAME", "blstm (default), or causal-lstm for live use.")] = None
     seed: Seed = None
     max_epochs: MaxEpochs = None
     time_limit: TimeLimit = None

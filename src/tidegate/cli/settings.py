@@ -3,9 +3,10 @@
 import csv
 from typing import Any
 
-from tidegate.cli.options import ClassOptions, ColumnOptions, ForecastOptions
+from tidegate.cli.options import ClassOptions, ColumnOptions, ForecastOptions, SpeechOptions
 from tidegate.config import Config, RunSettings, build_config, build_settings, name_network, read_config, set_key
 from tidegate.config_classify import ClassConfig
+from tidegate.config_transcribe import TranscribeConfig
 from tidegate.errors import SettingsError
 
 
@@ -34,6 +35,18 @@ def class_config(options: ClassOptions) -> ClassConfig:
     name_network(tree, options.network, ClassConfig)
     _set(tree, options.set, ClassConfig)
     return build_settings(tree, ClassConfig)
+
+
+def speech_config(options: SpeechOptions) -> TranscribeConfig:
+    """The settings of `train transcribe`. Raises SettingsError that names the option or key."""
+    tree = read_config(options.config) if options.config else {}
+    speakers = names("--test-speakers", options.test_speakers)
+    _put(tree, "data", {"kind": options.kind, "tokens": options.tokens, "on_bad": options.on_bad, "test_speakers": speakers})
+    training = {"seed": options.seed, "max_epochs": options.max_epochs, "time_limit": options.time_limit, "device": options.device}
+    _put(tree, "training", training)
+    name_network(tree, options.network, TranscribeConfig)
+    _set(tree, options.set, TranscribeConfig)
+    return build_settings(tree, TranscribeConfig)
 
 
 def check_config(options: ColumnOptions) -> Config:

@@ -7,19 +7,22 @@ from pathlib import Path
 from typing import Any
 
 from tidegate.cli.interrupt import interruptible
-from tidegate.cli.options import CheckOptions, ClassOptions, ForecastOptions
+from tidegate.cli.options import CheckOptions, ClassOptions, ForecastOptions, SpeechOptions
 from tidegate.cli.output import say, say_json
 from tidegate.cli.progress import Listener, Watch, listening
-from tidegate.cli.settings import check_config, class_config, forecast_config
+from tidegate.cli.settings import check_config, class_config, forecast_config, speech_config
 from tidegate.cli.show import print_scores
 from tidegate.errors import SettingsError
 from tidegate.runs.folder import RunFolder
 
 DONE, STOPPED = 0, 130
-FORECAST, CLASSIFY = "forecast", "classify"
+FORECAST, CLASSIFY, TRANSCRIBE = "forecast", "classify", "transcribe"
 LABELLED = ("label", "id", "time")
 """Options of `check` that labelled sequences have too."""
-CLASSIFIER = "this run's task is 'classify'"
+LIVE = "-"
+"""What stands for standard input."""
+SAID = {FORECAST: "forecast", CLASSIFY: "classes", TRANSCRIBE: "transcripts"}
+"""What `predict` gives."""
 Work = Callable[[Listener, Callable[[], bool]], Any]
 """Training: given a listener, and a function that says whether to stop."""
 
@@ -65,6 +68,21 @@ def train_classify(
     return _train_and_show(CLASSIFY, work, watch, folder, "the same command with --resume", as_json, quiet)
 
 
+def train_transcribe(
+    corpus: str, options: SpeechOptions, out: str | None, resume: bool, overwrite: bool, as_json: bool, quiet: bool
+) -> int:
+    """Train, score and keep a recogniser of speech."""
+    config = speech_config(options)
+    folder = Path(out) if out else default_folder(corpus)
+    from tidegate.tasks.transcription.verbs import train
+
+    def work(listen: Listener, interrupted: Callable[[], bool]) -> Any:
+        return train(corpus, config, folder, resume=resume, overwrite=overwrite, listen=listen, interrupted=interrupted)
+
+    watch = Watch(config.training.time_limit, config.training.max_steps, "utterances")
+    return _train_and_show(TRANSCRIBE, work, watch, folder, "the same command with --resume", as_json, quiet)
+
+
 def tune_forecast(
     data: str,
     options: ForecastOptions,
@@ -92,11 +110,17 @@ def tune_forecast(
 def evaluate(run: str, data: str | None, origins: int | None, statistical: bool, as_json: bool, quiet: bool) -> int:
     """Score a run beside the baselines."""
     found: Any
-    if RunFolder.task_of(run) == CLASSIFY:
+    task = RunFolder.task_of(run)
+    if task not in (None, FORECAST):
+        _refuse(_this(task), {"--origins": origins is not None, "--statistical": statistical})
+    if task == CLASSIFY:
         from tidegate.tasks.classification.verbs import evaluate as score_classes
 
-        _refuse(CLASSIFIER, {"--origins": origins is not None, "--statistical": statistical})
         found = score_classes(Path(run), data)
+    elif task == TRANSCRIBE:
+        from tidegate.tasks.transcription.verbs import evaluate as score_speech
+
+        found = score_speech(Path(run), data)
     else:
         from tidegate.tasks.forecasting.verbs import evaluate as score
 
@@ -110,29 +134,75 @@ def evaluate(run: str, data: str | None, origins: int | None, statistical: bool,
     return DONE
 
 
-def predict(run: str, data: str | None, future: str | None, out: str | None, refit: bool, as_json: bool, quiet: bool) -> int:
-    """Forecast from the end of the run's data, or of another table; or classes of sequences."""
+def predict(
+    run: str,
+    data: list[str],
+    future: str | None,
+    out: str | None,
+    refit: bool,
+    timestamps: bool,
+    rate: int | None,
+    as_json: bool,
+    quiet: bool,
+) -> int:
+    """Forecast from the end of the run's data, or of another table; or classes of sequences; or transcripts of recordings."""
     task = RunFolder.task_of(run)
+    if task not in (None, FORECAST):
+        _refuse(_this(task), {"--future": future is not None, "--refit": refit})
+    if task == TRANSCRIBE:
+        return _transcribe(run, data, out, timestamps, rate, as_json, quiet)
+    _refuse(_this(task), {"--timestamps": timestamps, "--rate": rate is not None})
+    if len(data) > 1:
+        raise SettingsError(
+            f"{len(data)} files are given ({', '.join(data[:3])}{', ...' if data[3:] else ''}); {_this(task)}, which takes one."
+        )
+    source = data[0] if data else None
     with listening(as_json or quiet) as listen:
         if task == CLASSIFY:
             from tidegate.tasks.classification.verbs import predict as classify
 
-            _refuse(CLASSIFIER, {"--future": future is not None, "--refit": refit})
-            frame = classify(Path(run), data, out=out, listen=listen)
+            frame = classify(Path(run), source, out=out, listen=listen)
         else:
             from tidegate.tasks.forecasting.verbs import predict as forecast
 
-            frame = forecast(Path(run), data, future=future, out=out, refit=refit, listen=listen)
+            frame = forecast(Path(run), source, future=future, out=out, refit=refit, listen=listen)
+    rows: Any = None if out else [{name: _cell(value) for name, value in row.items()} for row in frame.iter_rows(named=True)]
+    show_frame(task or FORECAST, frame, rows if as_json else None, out, as_json, quiet)
+    return DONE
+
+
+def _transcribe(run: str, audio: list[str], out: str | None, timestamps: bool, rate: int | None, as_json: bool, quiet: bool) -> int:
+    """What is said in recordings, or on standard input."""
+    if LIVE in audio:
+        from tidegate.cli.live import transcribe_live
+
+        if len(audio) > 1:
+            raise SettingsError("Standard input (-) and files are given; expected either. Call it once for each.")
+        return transcribe_live(run, rate, out, timestamps, as_json, quiet)
+    from tidegate.tasks.output import check_output, write_frame
+    from tidegate.tasks.transcription.hearing import transcript_json
+    from tidegate.tasks.transcription.verbs import frame_of, transcripts
+
+    _refuse("files tell their rate themselves", {"--rate": rate is not None})
+    if out is not None:
+        check_output(Path(out))
+    heard = transcripts(Path(run), audio)
+    frame = frame_of(heard, timestamps)
+    if out is not None:
+        write_frame(frame, Path(out))
+    show_frame(TRANSCRIBE, frame, None if out else [transcript_json(one) for one in heard], out, as_json, quiet)
+    return DONE
+
+
+def show_frame(task: str, frame: Any, rows: Any, out: str | None, as_json: bool, quiet: bool) -> None:
+    """What `predict` found: as an object with `rows`, as a line on the file that it is in, or as CSV."""
     if as_json:
-        rows: Any = None if out else [{name: _cell(value) for name, value in row.items()} for row in frame.iter_rows(named=True)]
-        said = "classes" if task == CLASSIFY else "forecast"
-        say_json({"task": task, "out": out, "rows": len(frame), "columns": frame.columns, said: rows})
+        say_json({"task": task, "out": out, "rows": len(frame), "columns": frame.columns, SAID[task]: rows})
     elif out and not quiet:
         say(f"{len(frame):,} rows in {out}")
     elif not out:
         zone = any(getattr(dtype, "time_zone", None) for dtype in frame.dtypes)
         say(frame.write_csv(datetime_format="%Y-%m-%d %H:%M:%S%.f" + ("%:z" if zone else "")).rstrip("\n"))
-    return DONE
 
 
 def demo(out: str | None, as_json: bool, quiet: bool) -> int:
@@ -170,6 +240,10 @@ def _refuse(what: str, given: dict[str, bool]) -> None:
         raise SettingsError(f"{name} has no use here: {what}. Leave it out.")
 
 
+def _this(task: str | None) -> str:
+    return f"this run's task is '{task}'"
+
+
 def default_folder(data: str) -> Path:
     """Where a run goes without --out: runs/, and the table's name without its endings."""
     return Path("runs") / (Path(data).resolve().name.split(".")[0] or "run")
@@ -185,7 +259,7 @@ def _show_summary(summary: Any, as_json: bool, quiet: bool) -> None:
         print_scores(summary.table, summary.baselines, summary.verdict)
         folder = shlex.quote(str(summary.folder))
         say(f"\nreport    {summary.folder / 'report.html'}")
-        say(f"next      tidegate predict {folder} --out {'classes' if summary.task == CLASSIFY else 'forecast'}.csv")
+        say(f"next      tidegate predict {folder} --out {SAID[summary.task]}.csv")
         say(f"          tidegate evaluate {folder}")
 
 

@@ -1,15 +1,16 @@
-"""kill -9 in the middle of a training, and what --resume makes of it."""
+"""Ctrl-C and kill -9 in the middle of a training, and what --resume makes of it."""
 
 import json
+import signal
 from pathlib import Path
 
 import pytest
 
-from benchmarks.kill_resume import CALL, kill_once
+from benchmarks.kill_resume import CALL, kill_once, start
 from tests.tasks.transcription.tiny import COMMAND, write_corpus
 from tidegate.cli import app
 
-SETTINGS = ("training.max_epochs=20", "training.checkpoint_seconds=0.01", "network.dropout=0.2", "training.speeds=[0.9,1.0]")
+SETTINGS = ("training.max_epochs=50", "training.checkpoint_seconds=0.01", "network.dropout=0.2", "training.speeds=[0.9,1.0]")
 MORE = [*(part for key in SETTINGS for part in ("--set", key)), "--quiet"]
 
 
@@ -25,10 +26,17 @@ def log(run: Path) -> list[int]:
 
 @pytest.fixture(scope="module")
 def killed(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
-    """A corpus, and a run of it that was killed in the middle."""
+    """A corpus, and a run of it that was interrupted by Ctrl-C, went on, and was killed."""
     folder = tmp_path_factory.mktemp("kill")
     corpus, run = write_corpus(folder / "corpus"), folder / "R"
-    found = kill_once([*CALL, *words(corpus, run)], lambda: len(log(run)) > 6, run)
+    process = start([*CALL, *words(corpus, run)])
+    while len(log(run)) < 3:
+        assert process.poll() is None
+    process.send_signal(signal.SIGINT)
+    said = process.communicate()
+    assert process.returncode == 130, said
+    assert 3 <= len(log(run)) < 50
+    found = kill_once([*CALL, *words(corpus, run, "--resume")], lambda: len(log(run)) > 8, run)
     assert found is not None and found[1].startswith("training"), found
     return corpus, run
 
@@ -59,13 +67,13 @@ def test_errors_on_resume_lose_nothing(killed: tuple[Path, Path], capsys: pytest
     assert {path: path.read_bytes() for path in kept} == kept
 
 
-def test_a_killed_training_goes_on_to_the_same_bits(killed: tuple[Path, Path], tmp_path: Path) -> None:
+def test_a_stopped_and_killed_training_goes_on_to_the_same_bits(killed: tuple[Path, Path], tmp_path: Path) -> None:
     corpus, run = killed
     assert app.run(words(corpus, tmp_path / "whole")) == 0
     assert app.run(words(corpus, run, "--resume")) == 0
     for name in ("model.safetensors", "preparation.json", "scores.json", "config.json"):
         assert (run / name).read_bytes() == (tmp_path / "whole" / name).read_bytes(), name
-    assert log(run) == list(range(20))
+    assert log(run) == list(range(50))
     assert not list(run.rglob("*.tmp")) and not (run / "checkpoint").exists()
     before = {path: path.stat().st_mtime_ns for path in run.rglob("*")}
     assert app.run(words(corpus, run, "--resume")) == 0

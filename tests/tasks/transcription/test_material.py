@@ -11,7 +11,7 @@ import torch
 from tests.tasks.transcription.tiny import RATE, config, whistle, write_corpus, write_wav
 from tidegate.config_transcribe import TranscribeConfig
 from tidegate.data.speech.audio import read_audio
-from tidegate.data.speech.corpus import Corpus, read_corpus
+from tidegate.data.speech.corpus import Corpus, Part, read_corpus
 from tidegate.data.speech.features import log_mel
 from tidegate.errors import DataError, SettingsError
 from tidegate.tasks.transcription.material import SpeechMaterial, complete, corpus_checksum, feature_settings, gather_speech
@@ -102,7 +102,8 @@ def test_what_test_recordings_hold_does_not_matter_to_training(corpus: Path) -> 
 def test_other_speeds_are_of_training_only(corpus: Path) -> None:
     material = gathered(corpus, training={"speeds": [0.9, 1.0, 1.1]})
     assert len(material.frames) == 3
-    for part, has in (("train", True), ("dev", False), ("test", False)):
+    parts: list[tuple[Part, bool]] = [("train", True), ("dev", False), ("test", False)]
+    for part, has in parts:
         for number in material.numbers(part):
             lengths = [int(one.lengths[number]) for one in material.frames]
             assert lengths[1] > lengths[0] > lengths[2] if has else lengths[1:] == [0, 0]

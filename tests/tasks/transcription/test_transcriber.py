@@ -112,7 +112,7 @@ def test_predict_takes_a_path_several_or_a_folder(root: Path, fitted: tg.Transcr
     assert isinstance(together, pl.DataFrame) and together.columns == ["audio", "text", "confidence", "seconds"]
     assert together["audio"].to_list() == [str(file) for file in files]
     assert fitted.predict(root / "test").equals(together) and fitted.predict(str(root / "test")).equals(together)
-    assert fitted.predict(iter(files)).equals(together)  # type: ignore[arg-type]
+    assert fitted.predict(iter(files)).equals(together)
     assert len(fitted.predict(files[0])) == 1 and len(fitted.predict([])) == 0
     tokens = fitted.predict(files, timestamps=True)
     assert tokens.columns == ["audio", "token", "begin", "end", "confidence"]
@@ -121,6 +121,8 @@ def test_predict_takes_a_path_several_or_a_folder(root: Path, fitted: tg.Transcr
     assert len(fitted.predict()) == 3
     with pytest.raises(DataError, match="No such file"):
         fitted.predict("none.wav")
+    with pytest.raises(DataError, match="Recordings are given as paths of files or folders"):
+        fitted.predict(whistle("ab"))
 
 
 def test_evaluate(root: Path, fitted: tg.Transcriber, tmp_path: Path) -> None:

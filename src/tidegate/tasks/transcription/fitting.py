@@ -90,6 +90,11 @@ def speech_job(
     )
 
 
+TIE = 1e-6
+"""Errors that a nat of loss counts for: of epochs with as many errors, as the first ones, which hear nothing yet, that with the lowest loss
+is the best."""
+
+
 def ctc_loss(network: nn.Module, batch: SpeechBatch) -> tuple[Tensor, int]:
     """In training the loss of Graves et al. 2006 in nats a token; otherwise the error rate of the best path, which is what training is
     judged by: the loss goes on to fall or rise while errors do not. And the number of tokens that it is over.
@@ -99,15 +104,15 @@ def ctc_loss(network: nn.Module, batch: SpeechBatch) -> tuple[Tensor, int]:
     device = next(network.parameters()).device
     said = network(batch.x_BTC.to(device), batch.lengths_B)
     log_probs_BTV = said.logits_BTV.float().log_softmax(2)
-    tokens = sum(len(target) for target in batch.targets)
-    if not network.training:
-        edits = sum(_edits(log_probs_BTV[row, : int(said.lengths_B[row])], target) for row, target in enumerate(batch.targets))
-        return torch.tensor(edits / max(1, tokens)), tokens
+    tokens = max(1, sum(len(target) for target in batch.targets))
     targets = torch.from_numpy(np.concatenate(batch.targets)).to(device)
     lengths = torch.tensor([len(target) for target in batch.targets])
     inputs_TBV = log_probs_BTV.transpose(0, 1)
     total = functional.ctc_loss(inputs_TBV, targets, said.lengths_B, lengths, BLANK, reduction="sum", zero_infinity=True)
-    return total / max(1, tokens), tokens
+    if network.training:
+        return total / tokens, tokens
+    edits = sum(_edits(log_probs_BTV[row, : int(said.lengths_B[row])], target) for row, target in enumerate(batch.targets))
+    return (edits + TIE * total.detach()) / tokens, tokens
 
 
 def _edits(log_probs_TV: Tensor, target: np.ndarray) -> int:

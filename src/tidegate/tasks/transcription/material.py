@@ -22,6 +22,7 @@ from tidegate.tasks.computing import resolve_device
 
 HIGHEST_RATE = 16_000
 """Samples a second: speech is intelligible below 8 kHz, and networks need no more."""
+UPDATES, LEAST_EPOCHS, MOST_EPOCHS = 6000, 20, 60
 ASKED = 100
 """Recordings whose headers tell the rate of a corpus."""
 FEW_TOKENS, JOINED = 3, 6
@@ -118,7 +119,18 @@ def gather_speech(corpus: Corpus, config: TranscribeConfig, listen: Callable[[in
     indices = {token: number for number, token in enumerate(vocabulary, 1)}
     targets = tuple(np.array([indices[token] for token in it.tokens if token in indices], dtype=np.int64) for it in corpus.utterances)
     notes = [*corpus.notes, *notes, *_left_out(corpus)]
-    return SpeechMaterial(config, corpus, vocabulary, features, frames, normaliser, speakers, targets, notes)
+    return SpeechMaterial(
+        _with_epochs(config, frames[0], train), corpus, vocabulary, features, frames, normaliser, speakers, targets, notes
+    )
+
+
+def _with_epochs(config: TranscribeConfig, frames: Frames, train: Sequence[int]) -> TranscribeConfig:
+    """The settings with the number of epochs, where it is open."""
+    if config.training.max_epochs is not None:
+        return config
+    batches = max(1, round(int(frames.lengths[np.array(train)].sum()) / config.training.batch_frames))
+    epochs = min(MOST_EPOCHS, max(LEAST_EPOCHS, -(-UPDATES // batches)))
+    return config.model_copy(update={"training": config.training.model_copy(update={"max_epochs": epochs})})
 
 
 def corpus_checksum(corpus: Corpus) -> str:

@@ -6,12 +6,11 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any, Self
 
-import polars as pl
 import torch
 
 from tidegate.config import build_settings, name_network
 from tidegate.config_transcribe import TranscribeConfig
-from tidegate.errors import SettingsError
+from tidegate.errors import DataError, SettingsError
 from tidegate.evaluate.speech import constant_rival
 from tidegate.nn.native import backend
 from tidegate.runs.folder import RunFolder
@@ -85,8 +84,8 @@ class Transcriber:
         config = self._settings({"kind": kind, "tokens": tokens, "on_bad": on_bad, "test_speakers": names_of(test_speakers)})
         known = open_corpus(corpus, config)
         place = described(corpus, known)
-        config = complete(config, known, torch.get_num_threads())
-        material = gather_speech(known, config)
+        material = gather_speech(known, complete(config, known, torch.get_num_threads()))
+        config = material.config
         history: list[dict[str, Any]] = []
         notes = list(material.notes)
         model = fit_speech(material, config, listen=lambda event: _note(event, history)).model
@@ -95,10 +94,14 @@ class Transcriber:
         self.config, self.notes = config, notes
         return self
 
-    def predict(self, audio: str | Path | Sequence[str | Path] | None = None, timestamps: bool = False) -> pl.DataFrame:
-        """What is said in a recording, in several, or in all of a folder: a row for each with audio, text, confidence and seconds; with
-        `timestamps` a row for each token with its begin and end in seconds. Without recordings, in those of the test part.
-        Raises DataError for what cannot be read."""
+    def predict(self, audio: Any = None, timestamps: bool = False) -> Any:
+        """What is said in a recording, in several, or in all of a folder, as a polars data frame: a row for each with audio, text,
+        confidence and seconds; with `timestamps` a row for each token with its begin and end in seconds.
+
+        audio  a path, or several; None: the recordings of the test part
+
+        Raises DataError for what cannot be read.
+        """
         return frame_of(self._heard(audio), timestamps)
 
     def evaluate(self, corpus: str | Path | None = None) -> SpeechEvaluation:
@@ -128,10 +131,13 @@ class Transcriber:
             raise
         return Path(path)
 
-    def _heard(self, audio: str | Path | Sequence[str | Path] | None) -> list[Transcript]:
+    def _heard(self, audio: Any) -> list[Transcript]:
         model = self._fitted()
         if audio is not None:
-            return hear(model, recordings([audio] if isinstance(audio, str | Path) else list(audio)))
+            paths = [audio] if isinstance(audio, str | Path) else list(audio)
+            if not all(isinstance(path, str | Path) for path in paths):
+                raise DataError("Recordings are given as paths of files or folders; samples in memory go to stream().feed().")
+            return hear(model, recordings(paths))
         material = self._own_material()
         return hear_utterances(model, material, material.numbers("test"))
 

@@ -57,7 +57,7 @@ class SpeechTraining(Training[TranscribeConfig]):
         assert self._corpus is not None
         config = complete(asked, self._corpus, torch.get_num_threads())
         self._material = gather_speech(self._corpus, config)
-        return config, self._material.notes
+        return self._material.config, self._material.notes
 
     def fit(self, config: TranscribeConfig, hooks: Hooks) -> bool:
         """See Training."""

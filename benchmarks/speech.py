@@ -23,7 +23,7 @@ from benchmarks.training import apply_settings, say
 from tidegate.config import build_settings
 from tidegate.config_transcribe import TranscribeConfig
 from tidegate.data.speech.audio import read_audio
-from tidegate.data.speech.corpus import Corpus, Utterance, read_corpus
+from tidegate.data.speech.corpus import Corpus, Utterance
 from tidegate.data.speech.features import log_mel
 from tidegate.data.speech.normalise import Normaliser
 from tidegate.evaluate.speech import constant_rival
@@ -36,6 +36,7 @@ from tidegate.tasks.transcription.keeping import score_part
 from tidegate.tasks.transcription.live import LiveTranscriber
 from tidegate.tasks.transcription.material import SpeechMaterial, complete, gather_speech
 from tidegate.tasks.transcription.model import SpeechModel
+from tidegate.tasks.transcription.verbs import open_corpus
 from tidegate.train.events import EpochEnded, Event, Said
 
 SHORTEST, LONGEST = 3, 7
@@ -111,7 +112,7 @@ def rates(scores: SpeechEvaluation, config: TranscribeConfig) -> dict[str, Any]:
 
 def spoken(material: SpeechMaterial, part: Any) -> float:
     """Seconds of speech in a part."""
-    return float(material.frames[0].lengths[material.numbers(part)].sum()) * material.config.data.hop_ms / 1000
+    return float(material.frames[0].lengths[material.numbers(part)].sum()) * material.features.hop_seconds
 
 
 def string_row(trained: Trained, seed: int) -> dict[str, Any]:
@@ -123,12 +124,12 @@ def string_row(trained: Trained, seed: int) -> dict[str, Any]:
         for takes in strings:
             samples = np.concatenate([read_audio(it.audio, material.features.rate)[0] for it in takes])
             frame = log_mel(torch.from_numpy(samples), material.features)
-            frames.append(model.normaliser.apply(frame, material.speakers.get(takes[0].speaker)))
+            frames.append(model.normaliser.apply(frame, material.speakers.get(("test", takes[0].speaker))))
         log_probs = model.log_probs(frames)
     best_path = [model.named([token.index for token in model.best_path(one)]) for one in log_probs]
     own = [model.named(model.search(one)) for one in log_probs]
     said = [_joined(takes) for takes in strings]
-    scores = evaluate_speech("", Scoring.of(material.config), said, own, {GREEDY: best_path}, [])
+    scores = evaluate_speech("", Scoring.of(material.config, material.corpus.kind), said, own, {GREEDY: best_path}, [])
     return {"run": f"{len(strings)} strings", "seed": material.config.training.seed} | rates(scores, material.config)
 
 
@@ -171,21 +172,26 @@ def live_row(seconds: float = 20.0) -> dict[str, Any]:
 
 def measured(options: argparse.Namespace) -> list[dict[str, Any]]:
     """A row for each training, and for its strings; the mean over them where there are several."""
-    config = build_settings(apply_settings({}, options.set), TranscribeConfig)
-    kept = {"kind": options.kind, "tokens": options.tokens, "on_bad": options.on_bad}
-    corpus = read_corpus(options.corpus, **kept)
+    given = {"kind": options.kind, "tokens": options.tokens, "on_bad": options.on_bad}
+    config = build_settings(apply_settings({"data": given}, options.set), TranscribeConfig)
+    corpus = open_corpus(options.corpus, config)
     for note in corpus.notes:
         say(note)
     speakers = sorted({it.speaker for it in corpus.utterances}) if options.speakers_out else [""]
     rows = []
     for speaker in speakers:
-        part = read_corpus(options.corpus, **kept, test_speakers=(speaker,)) if speaker else corpus
+        part = open_corpus(options.corpus, without(config, speaker)) if speaker else corpus
         for seed in range(options.seeds):
             trained = train(part, config, seed)
             rows.append(row_of(f"without {speaker}" if speaker else "test", trained))
             rows += [string_row(trained, seed)] if options.strings else []
             say(str(rows[-1]))
     return rows + means(rows)
+
+
+def without(config: TranscribeConfig, speaker: str) -> TranscribeConfig:
+    """The settings with one speaker as the test part."""
+    return config.model_copy(update={"data": config.data.model_copy(update={"test_speakers": (speaker,)})})
 
 
 def means(rows: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:

@@ -95,7 +95,7 @@ class SpeechTrainingSettings(LoopSettings):
     """At most so many frames in a batch, padding included."""
     sorted_epochs: Annotated[int, Field(ge=0)] = 1
     """Epochs at the beginning that go from short utterances to long ones (SortaGrad, Amodei et al. 2016)."""
-    speeds: tuple[Positive, ...] = (0.9, 1.0, 1.1)
+    speeds: Annotated[tuple[Positive, ...], Field(min_length=1)] = (0.9, 1.0, 1.1)
     """Each training utterance is played at one of these, drawn anew each epoch (Ko et al. 2015)."""
     joined: PositiveInt | None = None
     """Up to so many training utterances of a speaker are said one after the other, so that short ones teach longer strings. None: 6 where

@@ -177,6 +177,29 @@ def test_the_test_part_is_heard_as_it_is_scored(here: Path, capsys: pytest.Captu
     assert abs(total.edits - sum(errors[name] for name in ("substitutions", "deletions", "insertions"))) <= 2  # spaces at the ends
 
 
+def test_another_corpus_is_scored_as_it_is(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Recordings without parts, or with a test part alone, are all scored; those that cannot be used are left out."""
+    for name in ("plain", "parted/test"):
+        for number in range(4):
+            write_wav(here / name / f"{number}.wav", whistle("abba", number))
+            Path(name, f"{number}.txt").write_text("abba")
+    write_wav(here / "plain/bad.wav", np.zeros(4000, np.float32))
+    Path("plain/bad.txt").write_text("abba")
+    Path("table.csv").write_text("path,text,split\n" + "".join(f"plain/{number}.wav,abba,test\n" for number in range(4)))
+    capsys.readouterr()
+    for name, left in (("plain", True), ("parted", False), ("table.csv", False)):
+        assert app.run(["evaluate", "R", name, "--json"]) == 0
+        found = json.loads(capsys.readouterr().out)
+        assert found["errors"]["utterances"] == 4
+        assert any("digital silence" in note for note in found["notes"]) == left
+
+
+def test_conventions_are_of_transcripts_alone(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert app.run(["evaluate", "R", "--convention", "kladi"]) == 2
+    assert "decoding.convention" in capsys.readouterr().err
+    assert app.run(["evaluate", "R", "--convention", "no-silence", "--json"]) == 0
+
+
 @pytest.mark.parametrize("words", [["train", "transcribe", "corpus", *COMMAND], ["evaluate", "R"], ["predict", "R", "--out", "f.csv"]])
 def test_quiet(here: Path, words: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     assert app.run([*words, "--quiet"]) == 0
@@ -189,10 +212,15 @@ def test_skip_goes_on_and_names_what_was_left_out(here: Path, capsys: pytest.Cap
     write_wav(here / "corpus/train/bert/02.wav", whistle("a")[:500])
     assert app.run(["train", "transcribe", "corpus", "--out", "S", "--on-bad", "skip", *COMMAND]) == 0
     said = capsys.readouterr().err
-    assert "3 recordings are left out, first: " in said and "corpus/train/anna/00.wav is empty (0 bytes)" in said
+    assert "3 recordings are left out:" in said and "corpus/train/anna/00.wav is empty (0 bytes)" in said and "02.wav is too short" in said
+    assert [one["path"][-11:] for one in json.loads(Path("S/scores.json").read_text())["left_out"]] == [
+        "anna/00.wav",
+        "anna/01.wav",
+        "bert/02.wav",
+    ]
     assert json.loads(Path("S/run.json").read_text())["data"]["rows"] == 40
     assert app.run(["evaluate", "S"]) == 0
-    assert "3 recordings are left out" in capsys.readouterr().out
+    assert "recordings are left out" in capsys.readouterr().out
 
 
 def wav(path: str, samples: np.ndarray, rate: int = RATE) -> None:

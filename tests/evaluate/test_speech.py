@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
-from tidegate.errors import DataError, SettingsError
+from tidegate.errors import SettingsError
 from tidegate.evaluate.speech import (
     Convention,
     Errors,
@@ -25,7 +25,6 @@ from tidegate.evaluate.speech import (
     edits,
     errors_of_each,
     fold,
-    require_same_convention,
     speech_scores,
     total_errors,
     words_of,
@@ -205,12 +204,6 @@ def test_the_bootstrap_in_blocks_draws_all(monkeypatch: pytest.MonkeyPatch) -> N
     whole = compare(first, second, seed=4)
     monkeypatch.setattr("tidegate.evaluate.speech._BLOCK_CELLS", 140)
     assert compare(first, second, seed=4) == whole
-
-
-def test_rates_of_other_conventions_are_not_compared() -> None:
-    require_same_convention("kaldi", "kaldi")
-    with pytest.raises(DataError, match="scored as 'kaldi', the other as 'no-silence'.*Score both under one convention"):
-        require_same_convention("kaldi", "no-silence")
 
 
 def test_the_constant_rival() -> None:

@@ -34,6 +34,8 @@ def transcribe_live(run: str, rate: int | None, out: str | None, timestamps: boo
     if out is not None:
         check_output(Path(out))
     model = load_model(RunFolder.open(run, task=TRANSCRIBE))
+    if sys.stdin is None:
+        raise SettingsError("Standard input is closed; expected audio. Pipe it in, or give files.")
     if sys.stdin.isatty():
         recorder = f"arecord -q -f S16_LE -c 1 -r {model.config.data.rate} -t raw | tidegate predict {run} -"
         raise SettingsError(f"Standard input is a terminal; expected audio. Pipe it in, such as: {recorder}")
@@ -56,7 +58,7 @@ def transcribe_live(run: str, rate: int | None, out: str | None, timestamps: boo
 def _heard(model: SpeechModel, rate: int | None, silent: bool) -> tuple[Transcript, bool]:
     """The transcript, and whether Ctrl-C ended it. Raises KeyboardInterrupt where nothing was heard before."""
     with _until_interrupted(sys.stdin.buffer) as ears, computing(model.config.training.threads):
-        stream = AudioStream(ears.read, rate or model.config.data.rate or 0, rate is not None)
+        stream = AudioStream(ears.read, (model.config.data.rate or 0) if rate is None else rate, rate is not None)
         why = why_not_live(model)
         if why and not silent:
             sys.stderr.write(f"note: {why} The transcript comes at the end.\n")
@@ -125,7 +127,7 @@ def _live(model: SpeechModel, stream: AudioStream, ears: _Ears, show: Show, sile
         for token in transcriber.feed(resampling.feed(samples)):
             show(token)
             said += 1
-    for token in transcriber.feed(resampling.finish()):
+    for token in [*transcriber.feed(resampling.finish()), *transcriber.rest()]:
         show(token)
         said += 1
     if said and not silent:

@@ -107,12 +107,14 @@ def tune_forecast(
     return _train_and_show(FORECAST, work, Watch(None, config.training.max_steps), folder, "the same command", as_json, quiet, saved)
 
 
-def evaluate(run: str, data: str | None, origins: int | None, statistical: bool, as_json: bool, quiet: bool) -> int:
+def evaluate(run: str, data: str | None, origins: int | None, statistical: bool, convention: str | None, as_json: bool, quiet: bool) -> int:
     """Score a run beside the baselines."""
     found: Any
     task = RunFolder.task_of(run)
     if task not in (None, FORECAST):
         _refuse(_this(task), {"--origins": origins is not None, "--statistical": statistical})
+    if task != TRANSCRIBE:
+        _refuse(_this(task or FORECAST), {"--convention": convention is not None})
     if task == CLASSIFY:
         from tidegate.tasks.classification.verbs import evaluate as score_classes
 
@@ -120,7 +122,7 @@ def evaluate(run: str, data: str | None, origins: int | None, statistical: bool,
     elif task == TRANSCRIBE:
         from tidegate.tasks.transcription.verbs import evaluate as score_speech
 
-        found = score_speech(Path(run), data)
+        found = score_speech(Path(run), data, convention)
     else:
         from tidegate.tasks.forecasting.verbs import evaluate as score
 

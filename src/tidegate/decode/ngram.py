@@ -19,6 +19,11 @@ _KEPT_CELLS = 1 << 24
 """Log probabilities kept for looking up, 128 MiB; beyond that they are computed anew."""
 
 
+def highest_order(num_tokens: int) -> int:
+    """The longest n-grams that can be counted of so many tokens: their numbers have to fit into 62 bits."""
+    return max((order for order in range(1, MAX_ORDER + 1) if (num_tokens + 2) ** order < 1 << 62), default=1)
+
+
 class NGram:
     """p(token | the last order - 1 tokens), and p(end); made by `train` or `from_json`.
 
@@ -51,7 +56,7 @@ class NGram:
         Below the unigrams lies 1 / (V + 1) for each token and the end.
         Raises ValueError for no sequence, a token out of range, and an order that is not 1 to 5 or too high for so many tokens.
         """
-        if not 1 <= order <= MAX_ORDER or (num_tokens + 2) ** order >= 1 << 62:
+        if not 1 <= order <= highest_order(num_tokens):
             raise ValueError(f"the order is {order} for {num_tokens} tokens, expected 1 to {MAX_ORDER}, and less for very many tokens")
         if smoothing not in get_args(Smoothing):
             raise ValueError(f"smoothing is '{smoothing}', expected one of {', '.join(get_args(Smoothing))}")

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
-from tidegate.errors import DataError, SettingsError
+from tidegate.errors import SettingsError
 
 if TYPE_CHECKING:
     from rapidfuzz.distance import Opcodes
@@ -225,15 +225,6 @@ def compare(first: Sequence[Errors], second: Sequence[Errors], seed: int, draws:
         sums = gaps[rng.integers(0, len(gaps), (num, len(gaps)))].sum(axis=1)  # by the same reference tokens: the sign is the rates'
         below, above, left = below + int((sums <= 0).sum()), above + int((sums >= 0).sum()), left - num
     return min(1.0, 2.0 * (min(below, above) + 1) / (draws + 1))
-
-
-def require_same_convention(first: Convention, second: Convention) -> None:
-    """Raise DataError where two phone error rates were found under different conventions."""
-    if first != second:
-        raise DataError(
-            f"One phone error rate is scored as '{first}', the other as '{second}': they count other tokens and can't be compared. "
-            "Score both under one convention."
-        )
 
 
 def constant_rival(references: Sequence[Sequence[str]]) -> tuple[str, ...]:

@@ -107,7 +107,7 @@ def test_without_dev(folder: Path) -> None:
         ("path,text\na.wav,Hello\n\nc.wav,Bye\nsub/../a.wav,Hello\n", r"line 5: sub/\.\./a\.wav stands in line 2 already"),
         ("path,text,split\na.wav,Hello,train\nc.wav,Bye,eval\n", "line 3: the split is 'eval'; expected train, dev or test"),
         ("path,text,split\na.wav,Hello,train\nc.wav,Bye,\n", "line 3: the split is ''"),
-        ("path,text,split\na.wav,Hello,dev\nc.wav,Bye,test\n", "no line has the split train"),
+        ("path,text,split\na.wav,Hello,dev\nc.wav,Bye,test\n", "no utterance is for train"),
         ("path,text\na.wav,Hello, you\n", "line 2: 3 cells, but the header has 2. Put a text that holds ',' in double quotes"),
         ("path,text,text\na.wav,Hello,x\n", r"line 1: the header names a column twice \(path, text, text\)"),
         ('path,text\n"a.wav",two\n"c.wav,"x"\n', "line 3: .*expected CSV"),

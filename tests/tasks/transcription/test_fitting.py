@@ -14,7 +14,7 @@ from tests.tasks.transcription.test_material import gathered
 from tests.tasks.transcription.tiny import write_corpus
 from tidegate.config_transcribe import TranscribeConfig
 from tidegate.errors import TrainingError
-from tidegate.evaluate.speech import total_errors
+from tidegate.evaluate.speech import Errors, total_errors
 from tidegate.tasks.transcription.batches import PartBatches, TrainingBatches
 from tidegate.tasks.transcription.fitting import ctc_loss, fit_speech, new_network, with_language_model
 from tidegate.tasks.transcription.material import SpeechMaterial
@@ -207,3 +207,11 @@ def test_training_does_not_touch_the_random_state(root: Path) -> None:
     fit(material)
     assert torch.equal(before, torch.random.get_rng_state())
     assert isinstance(material.config, TranscribeConfig)
+
+
+def test_of_equal_weights_those_that_change_least(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where all hear as much, neither the language model counts nor is a token worth more or less."""
+    monkeypatch.setattr("tidegate.tasks.transcription.fitting.count_errors", lambda truth, said: Errors())
+    material = material_of(root, training={"max_epochs": 1})
+    model = fit(material).model
+    assert (model.lm_weight, model.token_bonus) == (0.0, 0.0)

@@ -162,3 +162,20 @@ def test_models_that_wait_for_the_end_are_refused(tmp_path: Path) -> None:
         model = fit(gathered(root, network={"name": "causal-lstm"}, data={"normalisation": kind})).model
         with pytest.raises(SettingsError, match=rf"Frames normalised by {kind} can be heard only once a recording is whole"):
             LiveTranscriber(model)
+
+
+@pytest.mark.parametrize("name", KINDS)
+def test_at_the_end_nothing_was_left_unsaid(models: dict[str, SpeechModel], name: str) -> None:
+    """What came along the way and what was still waiting are the best path of the whole."""
+    model, samples = models[name], whistle("cadab", 5)
+    live = LiveTranscriber(model)
+    spoken = [token for piece in pieces(samples, [400]) for token in live.feed(piece)] + live.rest()
+    whole = model.best_path(np.concatenate(live._log_probs))
+    assert [token.token for token in spoken] == list(model.named([token.index for token in whole]))
+    close(live.finish(), hear_samples(model, ["-"], [samples])[0])
+
+
+def test_times_keep_to_the_sound_where_a_hop_is_no_whole_number_of_samples(models: dict[str, SpeechModel]) -> None:
+    model = models["plain"]
+    config = model.config.model_copy(update={"data": model.config.data.model_copy(update={"rate": 11_025})})
+    assert replace(model, config=config).step_seconds == pytest.approx(110 / 11_025 * model.network.pooling)

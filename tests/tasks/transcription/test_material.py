@@ -14,7 +14,7 @@ from tidegate.data.speech.audio import read_audio
 from tidegate.data.speech.corpus import Corpus, Part, read_corpus
 from tidegate.data.speech.features import log_mel
 from tidegate.errors import DataError, SettingsError
-from tidegate.tasks.transcription.material import SpeechMaterial, complete, corpus_checksum, feature_settings, gather_speech
+from tidegate.tasks.transcription.material import SpeechMaterial, complete, corpus_checksum, feature_settings, gather_scored, gather_speech
 
 
 @pytest.fixture
@@ -83,20 +83,44 @@ def test_each_speaker_has_his_own_scale(corpus: Path) -> None:
     for path in corpus.rglob("carl/*.wav"):
         write_wav(path, 0.05 * read_audio(path)[0])
     material = gathered(corpus)
-    assert set(material.speakers) == {"anna", "bert", "carl"}
-    for speaker in material.speakers:
-        numbers = [number for number, it in enumerate(material.corpus.utterances) if it.speaker == speaker]
+    assert {speaker for _, speaker in material.speakers} == {"anna", "bert", "carl"}
+    for part, speaker in material.speakers:
+        numbers = [number for number, it in enumerate(material.corpus.utterances) if (it.part, it.speaker) == (part, speaker)]
         frames = torch.cat([material.normalised(number) for number in numbers])
         torch.testing.assert_close(frames.mean(0), torch.zeros(16), atol=1e-4, rtol=0)
 
 
-def test_what_test_recordings_hold_does_not_matter_to_training(corpus: Path) -> None:
-    one = gathered(corpus, data={"normalisation": "global"})
+@pytest.mark.parametrize("normalisation", ["global", "speaker", "utterance"])
+def test_what_test_recordings_hold_does_not_matter_to_training(corpus: Path, normalisation: str) -> None:
+    """Though the same speakers say them."""
+    one = gathered(corpus, data={"normalisation": normalisation})
     for path in (*(corpus / "test").rglob("*.wav"), *(corpus / "dev").rglob("*.wav")):
         write_wav(path, whistle("dddd", 9))
-    other = gathered(corpus, data={"normalisation": "global"})
+    other = gathered(corpus, data={"normalisation": normalisation})
     assert one.vocabulary == other.vocabulary
     np.testing.assert_array_equal(one.normaliser.statistics.total, other.normaliser.statistics.total)
+    for number in one.numbers("train"):
+        assert torch.equal(one.normalised(int(number)), other.normalised(int(number)))
+
+
+def test_what_is_scored_needs_no_other_part(corpus: Path) -> None:
+    whole = gathered(corpus)
+    some = gather_scored(read(corpus), whole.config, whole.normaliser, whole.vocabulary)
+    assert [it.id for it in some.corpus.utterances] == [whole.corpus.utterances[number].id for number in whole.numbers("test")]
+    for number, same in zip(some.numbers("test"), whole.numbers("test"), strict=True):
+        assert torch.equal(some.normalised(int(number)), whole.normalised(int(same)))
+
+
+def test_an_order_too_high_is_refused_before_training(corpus: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("tidegate.tasks.transcription.material.highest_order", lambda tokens: 1)
+    with pytest.raises(SettingsError, match="decoding.order is 2, but of 5 tokens n-grams of at most 1 can be counted"):
+        gathered(corpus)
+    assert gathered(corpus, decoding={"beam": 1}).vocabulary
+
+
+def test_there_is_a_speed() -> None:
+    with pytest.raises(SettingsError, match="training.speeds"):
+        config(training={"speeds": []})
 
 
 def test_other_speeds_are_of_training_only(corpus: Path) -> None:
@@ -150,7 +174,7 @@ def test_bad_recordings_are_left_out_and_move_no_other(corpus: Path) -> None:
     left = {"train/anna/01", "train/bert/02"}
     assert {it.id for it in whole.corpus.utterances} - {it.id for it in material.corpus.utterances} == left
     assert {problem.path.name for problem in material.corpus.problems} == {"01.wav", "02.wav"}
-    assert material.notes[-1].startswith("2 recordings are left out, first: ") and "01.wav is digital silence" in material.notes[-1]
+    assert material.notes[-3] == "2 recordings are left out:" and "01.wav is digital silence" in material.notes[-2]
     assert len(material.targets) == len(material.frames[0].ids) == 13
     for number, it in enumerate(material.corpus.utterances):
         before = next(place for place, one in enumerate(whole.corpus.utterances) if one.id == it.id)

@@ -58,7 +58,7 @@ def test_a_model_comes_back_from_its_files(both: tuple[SpeechModel, SpeechMateri
         assert (again.config, again.vocabulary, again.shape) == (model.config, model.vocabulary, model.shape)
         assert (again.lm_weight, again.token_bonus, again.best_epoch) == (model.lm_weight, model.token_bonus, model.best_epoch)
         assert json.loads(json_text(again.to_json())) == json.loads(text)
-        frames = [again.normaliser.apply(material.frames[0][number], material.speakers.get("anna")) for number in range(4)]
+        frames = [again.normaliser.apply(material.frames[0][number], material.speakers.get(("train", "anna"))) for number in range(4)]
         for one, other in zip(model.log_probs(frames), again.log_probs(frames), strict=True):
             np.testing.assert_array_equal(one, other)
             assert model.search(one) == again.search(other)
@@ -103,11 +103,11 @@ def test_files_are_heard_as_their_frames_say(both: tuple[SpeechModel, SpeechMate
 def test_a_speaker_s_recordings_are_normalised_together(root: Path, tmp_path: Path) -> None:
     model, material = fitted(root)
     assert model.normaliser.kind == "speaker"
-    paths = [it.audio for it in material.corpus.utterances if it.speaker == "bert"]
-    numbers = [number for number, it in enumerate(material.corpus.utterances) if it.speaker == "bert"]
+    numbers = [number for number, it in enumerate(material.corpus.utterances) if (it.part, it.speaker) == ("train", "bert")]
+    paths = [material.corpus.utterances[number].audio for number in numbers]
     expected = [model.named(model.search(one)) for one in model.log_probs([material.normalised(number) for number in numbers])]
     assert [tuple(token.token for token in one.tokens) for one in hear(model, paths)] == expected
-    by_hand = hear(model, paths[:1], material.speakers["bert"])[0]
+    by_hand = hear(model, paths[:1], material.speakers["train", "bert"])[0]
     assert tuple(token.token for token in by_hand.tokens) == expected[0]
     found = hearing.hear_utterances(model, material, numbers)
     assert [tuple(token.token for token in one.tokens) for one in found] == expected

@@ -61,7 +61,9 @@ def log_probs(material: SpeechMaterial) -> list[np.ndarray]:
 def scores(material: SpeechMaterial, model: SpeechModel, log_probs: list[np.ndarray]) -> SpeechEvaluation:
     own = [model.named(model.search(one)) for one in log_probs]
     utterances = material.corpus.part("test")
-    return evaluate_speech("blstm", Scoring.of(model.config), utterances, own, {"constant": [("h#",)] * 3}, ["a note of the scores"])
+    return evaluate_speech(
+        "blstm", Scoring.of(model.config, "timit"), utterances, own, {"constant": [("h#",)] * 3}, ["a note of the scores"]
+    )
 
 
 def history(count: int) -> list:

@@ -45,7 +45,7 @@ def read_audio_folder(root: Path, tokens: TokenKind | None) -> Found:
             notes.append(f"{len(audio) - len(used):,} recordings lie in no folder of a part and are not used")
         return Found(utterances, faults, kind, notes)
     utterances, words = parts_by_prompt(utterances)
-    return Found(utterances, faults, kind, [*notes, words])
+    return Found(utterances, faults, kind, [*notes, words], own_parts=False)
 
 
 def _beside(path: PurePosixPath, suffixes: tuple[str, ...], by_key: dict[tuple[str, str], str]) -> str | None:
@@ -96,9 +96,9 @@ def _part(path: PurePosixPath) -> Part | None:
 
 
 def _has_parts(audio: list[PurePosixPath]) -> bool:
-    """Whether the top folders are parts: training and another one."""
-    found = {_part(path) for path in audio} - {None}
-    return "train" in found and len(found) > 1
+    """Whether the top folders are parts: training and another one, or the test part alone."""
+    found = {_part(path) for path in audio}
+    return ("train" in found and len(found - {None}) > 1) or found == {"test"}
 
 
 def _speakers(audio: list[PurePosixPath], has_parts: bool) -> dict[PurePosixPath, str]:

@@ -125,7 +125,7 @@ class AudioStream:
         if len(form) < 16:
             raise DataError(f"{self._name} has a damaged WAV header: the format is missing. Send it again.")
         self._take_form(form)
-        self._promised = length if length < UNKNOWN_SIZE else None
+        self._promised = length if 0 < length < UNKNOWN_SIZE else None  # who cannot seek back writes 0, or the most there can be
         self._kept = b""
 
     def _take_form(self, form: bytes) -> None:

@@ -82,13 +82,15 @@ class Corpus:
 class Found:
     """What the reader of a kind of corpus gives: all utterances, those with a fault too, so that no fault moves another's part.
 
-    faults  why an utterance is of no use, by id; it may then lack tokens
+    faults     why an utterance is of no use, by id; it may then lack tokens
+    own_parts  whether the corpus itself says what each part is
     """
 
     utterances: list[Utterance]
     faults: dict[str, str]
     token_kind: TokenKind
     notes: list[str]
+    own_parts: bool = True
 
 
 def read_corpus(
@@ -97,6 +99,7 @@ def read_corpus(
     tokens: TokenKind | None = None,
     on_bad: OnBad = "refuse",
     test_speakers: Iterable[str] = (),
+    scored_only: bool = False,
 ) -> Corpus:
     """The utterances of a corpus.
 
@@ -106,6 +109,7 @@ def read_corpus(
                    label files, else characters
     on_bad         "skip": recordings that cannot be used become problems; "refuse": they are an error
     test_speakers  the test part is all that these say, and what of it others say becomes training; none: as the corpus has it
+    scored_only    a corpus to score a model on that exists: the test part alone; all of a corpus that names no parts
 
     A development part that the corpus lacks is every tenth prompt of training. Raises DataError for what cannot be read or used,
     for a part without utterances, and for unknown speakers; SettingsError for an unknown kind, and where soundfile is missing.
@@ -123,8 +127,10 @@ def read_corpus(
     found = _readers()[chosen](root, tokens)
     if not found.utterances:
         raise DataError(f"{root} holds no recording; expected audio files such as .wav, .flac, .ogg or .sph. Give the folder above them.")
+    if scored_only:
+        found = _scored(found)
     utterances, moved = _with_test_speakers(sorted(found.utterances, key=lambda utterance: utterance.id), tuple(test_speakers))
-    utterances, made = _with_dev(utterances)
+    utterances, made = (utterances, []) if scored_only else _with_dev(utterances)
     utterances, faults, beyond = _check_audio(utterances, found.faults)
     problems = [Problem(utterance.audio, faults[utterance.id]) for utterance in utterances if utterance.id in faults]
     if problems and on_bad == "refuse":
@@ -132,7 +138,7 @@ def read_corpus(
         raise DataError(f"{problems[0].reason} {count}: to leave such out, give --on-bad skip.")
     good = tuple(utterance for utterance in utterances if utterance.id not in faults)
     corpus = Corpus(root if is_folder else root.parent, chosen, found.token_kind, good, tuple(problems))
-    _check_parts(corpus)
+    _check_parts(corpus, ("test",) if scored_only else get_args(Part))
     notes = [f"read as {_NAMES[chosen]}", *found.notes, *moved, *made, *beyond, *_oddities(corpus)]
     return replace(corpus, notes=tuple(notes))
 
@@ -291,9 +297,18 @@ def _header(path: Path) -> AudioInfo | str:
         return str(error)
 
 
-def _check_parts(corpus: Corpus) -> None:
+def _scored(found: Found) -> Found:
+    """Those of the test part; all where the corpus names no part."""
+    if not found.own_parts:
+        whole: list[Utterance] = [replace(it, part="test") for it in found.utterances]
+        return replace(found, utterances=whole, notes=[*found.notes[:-1], "the corpus names no parts: all of it is scored"])
+    some = [it for it in found.utterances if it.part == "test"]
+    return replace(found, utterances=some, faults={it.id: found.faults[it.id] for it in some if it.id in found.faults})
+
+
+def _check_parts(corpus: Corpus, parts: Sequence[Part]) -> None:
     counts = Counter(utterance.part for utterance in corpus.utterances)
-    for name in get_args(Part):
+    for name in parts:
         if not counts[name]:
             rest = ", ".join(f"{other} {counts[other]:,}" for other in get_args(Part) if other != name)
             left = f"; {len(corpus.problems):,} were left out, first: {corpus.problems[0].reason}" if corpus.problems else ""
@@ -305,19 +320,19 @@ def _oddities(corpus: Corpus) -> list[str]:
     """What the reader of a score should know: voices and sentences that were heard before, tokens that were not."""
     from tidegate.data.speech.timit import count_notes
 
-    notes = count_notes(corpus) if corpus.kind == "timit" else []
     train, test = corpus.part("train"), corpus.part("test")
+    notes = count_notes(corpus) if corpus.kind == "timit" and train else []
     shared = sorted({it.speaker for it in train} & {it.speaker for it in test} - {""})
     if shared:
         notes.append(f"speakers are in training and test: {_listed(shared)}; scores are for known voices")
-    elif not any(it.speaker for it in corpus.utterances):
+    elif train and not any(it.speaker for it in corpus.utterances):
         notes.append("speakers are not known; training and test may share them")
     texts = {clean_text(it.text) for it in train} - {""}
     repeated = sum(clean_text(it.text) in texts for it in test)
     if repeated and corpus.kind != "fsdd":  # digits are the same in all parts
         notes.append(f"{repeated:,} of {len(test):,} test utterances say what training has too")
     seen = set(corpus.vocabulary())
-    for name in ("dev", "test"):
+    for name in ("dev", "test") if train else ():
         counts = Counter(token for it in corpus.part(name) for token in it.tokens if token not in seen)
         if counts:
             words = _listed([f"'{token}' ({number:,})" for token, number in counts.most_common()])

@@ -82,6 +82,11 @@ class FeatureSettings:
         return int(self.rate * self.hop_ms / 1000)
 
     @property
+    def hop_seconds(self) -> float:
+        """From frame to frame as they are: a whole number of samples."""
+        return self.hop / self.rate
+
+    @property
     def transform(self) -> int:
         """Samples of the Fourier transform: the window filled up to a power of two."""
         return 1 << (self.window - 1).bit_length()

@@ -66,14 +66,12 @@ def read_manifest(path: Path, tokens: TokenKind | None) -> Found:
         if fault:
             faults[name] = fault
         utterances.append(Utterance(name, audio, said, row.text("text"), row.text("speaker"), _SPLITS.get(split, "train")))
-    if has_splits and not any(utterance.part == "train" for utterance in utterances):
-        raise DataError(f"{path}: no line has the split train; expected recordings to learn from. Give some of them this split.")
     utterances, faults = _without_suffixes(utterances, faults)
     notes = [] if tokens else [f"transcripts are read as {kind}"]
     if has_splits:
         return Found(utterances, faults, kind, [*notes, "parts are the column split"])
     utterances, words = parts_by_prompt(utterances)
-    return Found(utterances, faults, kind, [*notes, words])
+    return Found(utterances, faults, kind, [*notes, words], own_parts=False)
 
 
 def _without_suffixes(utterances: list[Utterance], faults: dict[str, str]) -> tuple[list[Utterance], dict[str, str]]:

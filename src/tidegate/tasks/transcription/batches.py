@@ -66,9 +66,12 @@ class TrainingBatches:
             frames = torch.from_numpy(np.array(material.frames[self._speeds[number]][number]))
             if settings.noise_db is not None:
                 frames = add_noise(frames, material.features, random, settings.noise_db)
-            speaker = material.speakers.get(material.corpus.utterances[number].speaker)
-            parts.append(material.normaliser.apply(frames, speaker))
-        return mask(torch.cat(parts), masks, random, material.features.deltas)
+            parts.append(material.normaliser.apply(frames, material.speaker_of(number)))
+        frames = torch.cat(parts)
+        if material.normaliser.kind != "none":
+            return mask(frames, masks, random, material.features.deltas)
+        mean = torch.from_numpy(material.normaliser.statistics.mean).float()  # what is hidden becomes the mean
+        return mask(frames - mean, masks, random, material.features.deltas) + mean
 
 
 class PartBatches:

@@ -87,10 +87,11 @@ class Scoring:
     mapping: Mapping[str, str | None]
 
     @staticmethod
-    def of(config: TranscribeConfig) -> "Scoring":
-        """As the settings say: phones of TIMIT are scored in 39, others as they are labelled."""
+    def of(config: TranscribeConfig, corpus_kind: str) -> "Scoring":
+        """As the settings of a model say. Phones are scored in the 39 of TIMIT where the model, or the corpus that it is scored on, is of
+        TIMIT, else as they are labelled."""
         assert config.data.tokens is not None
-        mapping = FOLD_39 if config.data.kind == "timit" else NO_FOLDING
+        mapping = FOLD_39 if "timit" in (config.data.kind, corpus_kind) else NO_FOLDING
         return Scoring(config.data.tokens, config.decoding.convention, mapping)
 
     def scores(self, references: Strings, heard: Strings) -> dict[str, float]:

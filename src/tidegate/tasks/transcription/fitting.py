@@ -137,7 +137,8 @@ def with_language_model(model: SpeechModel, material: SpeechMaterial, listen: Li
     numbers = _some(material)
     log_probs = model.log_probs([material.normalised(int(number)) for number in numbers])
     references = [[str(token) for token in material.targets[number]] for number in numbers]
-    best = min(_tried(model, log_probs, references, weights, bonuses), key=lambda pair: pair[0])
+    tried = _tried(model, log_probs, references, weights, bonuses)
+    best = min(tried, key=lambda pair: (pair[0], abs(pair[1].token_bonus), pair[1].lm_weight))  # of equals that which changes least
     listen(Said(f"language model: weight {best[1].lm_weight:g}, {best[1].token_bonus:+g} a token; {time.monotonic() - begin:.0f} s"))
     return best[1]
 

@@ -113,7 +113,7 @@ def transcript(model: SpeechModel, audio: str, log_probs_TV: np.ndarray, seconds
     """What log probabilities say, by the search of the model, aligned to its steps."""
     numbers, step, kind = model.search(log_probs_TV), model.step_seconds, model.config.data.tokens or "phones"
     spoken = tuple(
-        Spoken(model.vocabulary[token.index - 1], token.begin * step, min(token.end * step, seconds), token.confidence)
+        Spoken(model.vocabulary[token.index - 1], min(token.begin * step, seconds), min(token.end * step, seconds), token.confidence)
         for token in align(log_probs_TV, numbers)
     )
     return Transcript(audio, spoken, kind, seconds)

@@ -24,7 +24,9 @@ def finish(folder: RunFolder, material: SpeechMaterial, model: SpeechModel) -> S
     folder.write_text("preparation.json", json_text(model.to_json() | {"constant": list(constant)}) + "\n")
     scores, log_probs = score_part(material, model, constant)
     folder.write_text("leaderboard.csv", leaderboard_csv(scores.table))
-    folder.write_text("scores.json", json_text(scores.to_json() | {"data_notes": material.notes}, indent=1) + "\n")
+    left_out = [{"path": str(problem.path), "reason": problem.reason} for problem in material.corpus.problems]
+    kept = {"data_notes": material.notes, "left_out": left_out}
+    folder.write_text("scores.json", json_text(scores.to_json() | kept, indent=1) + "\n")
     history: Sequence[Any] = [json.loads(line) for line in folder.read_lines("metrics.jsonl")]
     folder.write_text("report.html", report_page(material, model, scores, log_probs, history, str(folder.path)))
     folder.write_text("README.md", model_card_of(folder.path, material, model, scores))
@@ -45,7 +47,7 @@ def score_part(
     if model.config.decoding.beam > 1:
         rivals = {GREEDY: best_path, **rivals}
     utterances = [material.corpus.utterances[number] for number in numbers]
-    scores = evaluate_speech(model.config.network.name, Scoring.of(model.config), utterances, own, rivals, notes)
+    scores = evaluate_speech(model.config.network.name, Scoring.of(model.config, material.corpus.kind), utterances, own, rivals, notes)
     return scores, log_probs
 
 

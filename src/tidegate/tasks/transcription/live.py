@@ -67,20 +67,28 @@ class LiveTranscriber:
         """What is said so far, the token that may still go on included."""
         return self._text(self._tokens.partial())
 
+    def rest(self) -> list[Spoken]:
+        """The tokens that were still waiting, now that no sample will come; `finish` comes next. Raises DataError where all samples were
+        shorter than a frame."""
+        spoken = self._hear(self._features.finish())
+        check_long_enough("The recording", self._frames, self._settings)
+        spoken += self._tokens_in(_log_softmax(self._network.finish()))
+        self._rested = True
+        return spoken + self._spoken(self._tokens.finish())
+
     def finish(self) -> Transcript:
         """The transcript of all that was fed; the next samples begin another recording. Raises DataError where they were shorter than a
         frame."""
         try:
-            self._hear(self._features.finish())
-            check_long_enough("The recording", self._frames, self._settings)
-            self._log_probs.append(_log_softmax(self._network.finish()))
+            if not self._rested:
+                self.rest()
             return transcript(self._model, LIVE, np.concatenate(self._log_probs), self._samples / self.rate)
         finally:
             self._network.reset()
             self._begin()
 
     def _begin(self) -> None:
-        self._tokens = GreedyStream()
+        self._tokens, self._rested = GreedyStream(), False
         self._log_probs: list[np.ndarray] = []
         self._samples = self._frames = 0
 
@@ -88,13 +96,15 @@ class LiveTranscriber:
         self._frames += len(frames_TC)
         if not len(frames_TC):
             return []
-        log_probs_TV = _log_softmax(self._network.feed(self._model.normaliser.apply(frames_TC)))
+        return self._tokens_in(_log_softmax(self._network.feed(self._model.normaliser.apply(frames_TC))))
+
+    def _tokens_in(self, log_probs_TV: np.ndarray) -> list[Spoken]:
         self._log_probs.append(log_probs_TV)
-        step = self._model.step_seconds
-        return [
-            Spoken(self._model.vocabulary[token.index - 1], token.begin * step, token.end * step, token.confidence)
-            for token in self._tokens.feed(log_probs_TV)
-        ]
+        return self._spoken(self._tokens.feed(log_probs_TV))
+
+    def _spoken(self, tokens: list[Token]) -> list[Spoken]:
+        step, names = self._model.step_seconds, self._model.vocabulary
+        return [Spoken(names[token.index - 1], token.begin * step, token.end * step, token.confidence) for token in tokens]
 
     def _text(self, tokens: list[Token]) -> str:
         return written(self._model.named([token.index for token in tokens]), self._model.config.data.tokens or "phones")

@@ -5,6 +5,7 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import get_args
 
 import numpy as np
 import torch
@@ -17,12 +18,15 @@ from tidegate.data.speech.frames import Frames, build_frames
 from tidegate.data.speech.normalise import Normaliser, Statistics, statistics_of_speakers
 from tidegate.data.speech.phones import FOLD_39, FOLD_48
 from tidegate.decode.align import frames_needed
-from tidegate.errors import DataError
+from tidegate.decode.ngram import highest_order
+from tidegate.errors import DataError, SettingsError
 from tidegate.tasks.computing import resolve_device
 
 HIGHEST_RATE = 16_000
 """Samples a second: speech is intelligible below 8 kHz, and networks need no more."""
 UPDATES, LEAST_EPOCHS, MOST_EPOCHS = 6000, 20, 60
+NAMED = 5
+"""Recordings that are left out are named in the notes up to so many."""
 ASKED = 100
 """Recordings whose headers tell the rate of a corpus."""
 FEW_TOKENS, JOINED = 3, 6
@@ -35,7 +39,8 @@ class SpeechMaterial:
 
     frames      of each speed the frames of all utterances, in the order of `corpus.utterances`, not normalised; the first is speed 1
     normaliser  fitted on the training part
-    speakers    statistics of each speaker, where frames are normalised by speaker
+    speakers    statistics of each speaker, where frames are normalised by speaker: for each part of its own, so that nothing of what is
+                scored is in what is trained on
     targets     of each utterance the numbers of its tokens, 1 to V; those that training never has are left out
     """
 
@@ -45,7 +50,7 @@ class SpeechMaterial:
     features: FeatureSettings
     frames: tuple[Frames, ...]
     normaliser: Normaliser
-    speakers: dict[str, Statistics]
+    speakers: dict[tuple[Part, str], Statistics]
     targets: tuple[np.ndarray, ...]
     notes: list[str]
 
@@ -59,8 +64,12 @@ class SpeechMaterial:
 
     def normalised(self, number: int, speed: int = 0) -> torch.Tensor:
         """The frames [T, C] that the network sees of an utterance."""
-        speaker = self.speakers.get(self.corpus.utterances[number].speaker)
-        return self.normaliser.apply(self.frames[speed][number], speaker)
+        return self.normaliser.apply(self.frames[speed][number], self.speaker_of(number))
+
+    def speaker_of(self, number: int) -> Statistics | None:
+        """Statistics of who says an utterance, where frames are normalised by them."""
+        it = self.corpus.utterances[number]
+        return self.speakers.get((it.part, it.speaker))
 
 
 def feature_settings(config: TranscribeConfig) -> FeatureSettings:
@@ -108,20 +117,52 @@ def gather_speech(corpus: Corpus, config: TranscribeConfig, listen: Callable[[in
     corpus, notes = _with_phone_set(corpus, config)
     features = feature_settings(config)
     unread: dict[Path, str] = {}
-    frames = tuple(_frames(corpus, config, features, speed, unread, listen) for speed in _speeds(config))
+    key = corpus_checksum(corpus) if config.data.cache is not None else ""
+    frames = tuple(_frames(corpus, config, features, speed, unread, listen, key) for speed in _speeds(config))
     corpus, frames = _long_enough(corpus, config, frames, unread)
     train = [number for number, it in enumerate(corpus.utterances) if it.part == "train"]
     normaliser = Normaliser.fit(config.data.normalisation or "global", (frames[0][number] for number in train))
-    speakers = {}
-    if normaliser.kind == "speaker":
-        speakers = statistics_of_speakers((it.speaker, frames[0][number]) for number, it in enumerate(corpus.utterances))
+    speakers = _speakers(corpus, frames[0]) if normaliser.kind == "speaker" else {}
     vocabulary = corpus.vocabulary()
+    _check_order(config, len(vocabulary))
     indices = {token: number for number, token in enumerate(vocabulary, 1)}
     targets = tuple(np.array([indices[token] for token in it.tokens if token in indices], dtype=np.int64) for it in corpus.utterances)
     notes = [*corpus.notes, *notes, *_left_out(corpus)]
     return SpeechMaterial(
         _with_epochs(config, frames[0], train), corpus, vocabulary, features, frames, normaliser, speakers, targets, notes
     )
+
+
+def _check_order(config: TranscribeConfig, tokens: int) -> None:
+    order, highest = config.decoding.order, highest_order(tokens)
+    if config.decoding.beam > 1 and order > highest:
+        raise SettingsError(
+            f"decoding.order is {order}, but of {tokens:,} tokens n-grams of at most {highest} can be counted. Choose that."
+        )
+
+
+def gather_scored(corpus: Corpus, config: TranscribeConfig, normaliser: Normaliser, vocabulary: tuple[str, ...]) -> SpeechMaterial:
+    """The material to score a model on that exists: the test part alone, as it is, on the model's scale. Raises DataError for recordings
+    that cannot be read, unless they are to be skipped."""
+    corpus = replace(corpus, utterances=corpus.part("test"))
+    corpus, notes = _with_phone_set(corpus, config)
+    features = feature_settings(config)
+    unread: dict[Path, str] = {}
+    plain = config.model_copy(update={"data": config.data.model_copy(update={"cache": None})})
+    frames = (_frames(corpus, plain, features, 1.0, unread, None),)
+    corpus, frames = _long_enough(corpus, config, frames, unread, parts=("test",))
+    speakers = _speakers(corpus, frames[0]) if normaliser.kind == "speaker" else {}
+    notes = [*corpus.notes, *notes, *_left_out(corpus)]
+    return SpeechMaterial(config, corpus, vocabulary, features, frames, normaliser, speakers, (), notes)
+
+
+def _speakers(corpus: Corpus, frames: Frames) -> dict[tuple[Part, str], Statistics]:
+    found: dict[tuple[Part, str], Statistics] = {}
+    for part in get_args(Part):
+        numbers = [number for number, it in enumerate(corpus.utterances) if it.part == part]
+        known = statistics_of_speakers((corpus.utterances[number].speaker, frames[number]) for number in numbers)
+        found |= {(part, speaker): statistics for speaker, statistics in known.items()}
+    return found
 
 
 def _with_epochs(config: TranscribeConfig, frames: Frames, train: Sequence[int]) -> TranscribeConfig:
@@ -168,6 +209,7 @@ def _frames(
     speed: float,
     unread: dict[Path, str],
     listen: Callable[[int], None] | None,
+    key: str = "",
 ) -> Frames:
     """Frames of all utterances, from the cache where there is one. Only training utterances are played at other speeds. A header does not
     tell all: recordings that turn out to be bad, where such are to be skipped, have no frames, and `unread` gets the reason."""
@@ -175,7 +217,7 @@ def _frames(
     path = None
     if config.data.cache is not None:
         folder = Path(config.data.cache).expanduser()
-        name = hashlib.sha256(repr((str(corpus.root.resolve()), features, speed)).encode()).hexdigest()[:16]
+        name = hashlib.sha256(repr((str(corpus.root.resolve()), features, speed, key)).encode()).hexdigest()[:16]
         path = folder / f"{name}.frames"
 
     def samples(number: int) -> np.ndarray:
@@ -189,7 +231,6 @@ def _frames(
             unread[utterances[number].audio] = str(error)
             return np.zeros(0, np.float32)
 
-    key = corpus_checksum(corpus) if path is not None else ""
     threads = config.training.threads or 1
     found = build_frames(path, [it.id for it in utterances], samples, features, key=key, speed=speed, listen=listen, threads=threads)
     if path is not None and speed == 1.0:
@@ -199,7 +240,11 @@ def _frames(
 
 
 def _long_enough(
-    corpus: Corpus, config: TranscribeConfig, frames: tuple[Frames, ...], unread: dict[Path, str]
+    corpus: Corpus,
+    config: TranscribeConfig,
+    frames: tuple[Frames, ...],
+    unread: dict[Path, str],
+    parts: Sequence[Part] = get_args(Part),
 ) -> tuple[Corpus, tuple[Frames, ...]]:
     """Without the training utterances that are too short for CTC: it needs a step for each token, and one between two that are alike."""
     pooling, bad = config.network.pooling, []
@@ -211,7 +256,7 @@ def _long_enough(
         if it.audio in unread:
             bad.append(Problem(it.audio, unread[it.audio]))
         elif steps < max(1, needed):
-            seconds = frames[0].lengths[number] * config.data.hop_ms / 1000
+            seconds = frames[0].lengths[number] * feature_settings(config).hop_seconds
             said = f"{len(it.tokens)} tokens in {seconds:.2f} s" if it.part == "train" else f"{seconds:.2f} s"
             cure = "Give whole recordings, or a network with less pooling (--set network.pooling=1)"
             bad.append(Problem(it.audio, f"{it.audio} is too short: {said}, {steps} steps of the network, {needed} needed. {cure}."))
@@ -222,7 +267,7 @@ def _long_enough(
         raise DataError(f"{bad[0].reason}{rest} To leave such out, give --on-bad skip.")
     left = {problem.path for problem in bad}
     kept = np.array([number for number, it in enumerate(corpus.utterances) if it.audio not in left], dtype=np.int64)
-    return _without(corpus, bad), tuple(_taken(one, kept) for one in frames)
+    return _without(corpus, bad, parts), tuple(_taken(one, kept) for one in frames)
 
 
 def _taken(frames: Frames, numbers: np.ndarray) -> Frames:
@@ -231,16 +276,18 @@ def _taken(frames: Frames, numbers: np.ndarray) -> Frames:
     return Frames(np.concatenate(parts), offsets, tuple(frames.ids[number] for number in numbers))
 
 
-def _without(corpus: Corpus, bad: list[Problem]) -> Corpus:
+def _without(corpus: Corpus, bad: list[Problem], parts: Sequence[Part]) -> Corpus:
     left = {problem.path for problem in bad}
     utterances = tuple(it for it in corpus.utterances if it.audio not in left)
-    for part in ("train", "dev", "test"):
+    for part in parts:
         if bad and not any(it.part == part for it in utterances):
             raise DataError(f"{corpus.root}: no utterance is left for {part}. First of {len(bad):,} left out: {bad[0].reason}")
     return replace(corpus, utterances=utterances, problems=(*corpus.problems, *bad))
 
 
 def _left_out(corpus: Corpus) -> list[str]:
-    if not corpus.problems:
+    count = len(corpus.problems)
+    if not count:
         return []
-    return [f"{len(corpus.problems):,} recordings are left out, first: {corpus.problems[0].reason}"]
+    more = f", {count - NAMED:,} more in scores.json" if count > NAMED else ""
+    return [f"{count:,} recordings are left out{more}:", *(problem.reason for problem in corpus.problems[:NAMED])]

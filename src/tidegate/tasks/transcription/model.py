@@ -11,12 +11,14 @@ from torch import Tensor
 
 from tidegate.config import build_settings
 from tidegate.config_transcribe import TranscribeConfig
+from tidegate.data.speech.features import FeatureSettings
 from tidegate.data.speech.length_batches import length_batches, pad
 from tidegate.data.speech.normalise import Normaliser
 from tidegate.decode.beam import beam_search
 from tidegate.decode.greedy import Token, greedy
 from tidegate.decode.ngram import NGram
 from tidegate.nn.recogniser import Recogniser, RecogniserShape, build_recogniser
+from tidegate.tasks.transcription.material import feature_settings
 
 PREDICT_FRAMES = 12_000
 """Frames that pass the network together when it is not training."""
@@ -62,9 +64,14 @@ class SpeechModel:
         return tuple(self.vocabulary[number - 1] for number in numbers)
 
     @property
+    def features(self) -> FeatureSettings:
+        """What a frame is."""
+        return feature_settings(self.config)
+
+    @property
     def step_seconds(self) -> float:
         """Seconds from one step of the output to the next."""
-        return self.config.data.hop_ms / 1000 * self.network.pooling
+        return self.features.hop_seconds * self.network.pooling
 
     def parameters(self) -> int:
         """Number of weights that are trained."""

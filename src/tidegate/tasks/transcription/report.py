@@ -108,7 +108,7 @@ def facts(material: SpeechMaterial, model: SpeechModel, scores: SpeechEvaluation
     corpus, kind = material.corpus, model.config.data.tokens or "phones"
     numbers = [material.numbers(part) for part in PARTS]
     voices = [{corpus.utterances[number].speaker for number in some} - {""} for some in numbers]
-    lengths = material.frames[0].lengths * (material.features.hop_ms / 1000.0)
+    lengths = material.frames[0].lengths * material.features.hop_seconds
     seconds = [float(lengths[some].sum()) for some in numbers]
     unit, name = (3600.0, "h") if seconds[0] >= 3600.0 else (60.0, "min")
     scored = f"{scores.errors['tokens']:,} {kind}" + (f", as '{scores.convention}'" if scores.convention else "")
@@ -164,7 +164,7 @@ def extremes(rates: Sequence[float], lengths: Sequence[int]) -> list[tuple[str, 
 def hearings(material: SpeechMaterial, model: SpeechModel, scores: SpeechEvaluation, log_probs: Sequence[np.ndarray]) -> list[Hearing]:
     """Pictures of one utterance that is heard about as well as most, and of one that is heard badly."""
     numbers = material.numbers("test")
-    lengths = material.frames[0].lengths[numbers] * (material.features.hop_ms / 1000.0)
+    lengths = material.frames[0].lengths[numbers] * material.features.hop_seconds
     rates = np.array([row["rate"] for row in scores.alignments], dtype=np.float64)
     errors = scores.errors
     usual = (errors["substitutions"] + errors["deletions"] + errors["insertions"]) / max(1, errors["tokens"])
@@ -192,7 +192,7 @@ def pictured(rates: np.ndarray, lengths: np.ndarray, usual: float) -> list[int]:
 def hearing(material: SpeechMaterial, model: SpeechModel, number: int, log_probs_TV: np.ndarray, title: str) -> Hearing:
     """What the network makes of the utterance with this number in the corpus, at most MOST_SECONDS of it."""
     it, features, step = material.corpus.utterances[number], material.features, model.step_seconds
-    hop, kind = features.hop_ms / 1000.0, model.config.data.tokens or "phones"
+    hop, kind = features.hop_seconds, model.config.data.tokens or "phones"
     frames = np.asarray(material.frames[0][number])
     shown, steps = frames[: int(MOST_SECONDS / hop)], max(1, int(MOST_SECONDS / step))
     heard = [token for token in align(log_probs_TV, model.search(log_probs_TV)) if token.begin < steps]

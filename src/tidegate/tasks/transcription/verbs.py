@@ -8,6 +8,7 @@ from typing import Any
 import polars as pl
 import torch
 
+from tidegate.config import build_settings
 from tidegate.config_transcribe import TranscribeConfig
 from tidegate.data.speech.corpus import Corpus, read_corpus
 from tidegate.errors import RunError
@@ -26,7 +27,7 @@ from tidegate.tasks.transcription.hearing import (
     transcript_frame,
 )
 from tidegate.tasks.transcription.keeping import finish, kept_constant, load_model, score_part
-from tidegate.tasks.transcription.material import SpeechMaterial, complete, corpus_checksum, gather_speech
+from tidegate.tasks.transcription.material import SpeechMaterial, complete, corpus_checksum, gather_scored, gather_speech
 from tidegate.tasks.transcription.model import SpeechModel
 
 
@@ -104,12 +105,21 @@ def train(
     return Summary(training.task, folder.path, interrupted=True) if stopped else summary_of(folder)
 
 
-def evaluate(run: str | Path, source: str | Path | None = None) -> SpeechEvaluation:
-    """Scores beside the rivals on the run's own test part, or on the test part of another corpus."""
+def evaluate(run: str | Path, source: str | Path | None = None, convention: str | None = None) -> SpeechEvaluation:
+    """Scores beside the rivals on the run's own test part, or on another corpus: its test part, or all of it if it names no parts. Phones
+    are scored by `convention`; None: that of the run."""
     folder = RunFolder.open(run, task="transcribe")
-    model = load_model(folder)
+    model = with_convention(load_model(folder), convention)
     material = reopen(folder, model) if source is None else other_material(source, model)
     return score_part(material, model, kept_constant(folder), material.notes)[0]
+
+
+def with_convention(model: SpeechModel, convention: str | None) -> SpeechModel:
+    """The model with another convention of scoring phones. Raises SettingsError for one that is not known."""
+    if convention is None:
+        return model
+    tree = model.config.model_dump()
+    return replace(model, config=build_settings(tree | {"decoding": tree["decoding"] | {"convention": convention}}, TranscribeConfig))
 
 
 def reopen(folder: RunFolder, model: SpeechModel) -> SpeechMaterial:
@@ -123,21 +133,15 @@ def reopen(folder: RunFolder, model: SpeechModel) -> SpeechMaterial:
             f"{path} has changed since {folder.path} was trained, so its test part is not what it was. "
             f"Give the corpus that is to be evaluated on: tidegate evaluate {folder.path} {path}"
         )
-    return in_terms_of(gather_speech(corpus, model.config), model)
+    return gather_scored(corpus, model.config, model.normaliser, model.vocabulary)
 
 
 def other_material(source: str | Path, model: SpeechModel) -> SpeechMaterial:
-    """The material of another corpus, on the scale and in the tokens of a model."""
-    data = model.config.data.model_copy(update={"kind": None, "test_speakers": ()})
+    """What is scored of another corpus, on the scale and in the tokens of a model. Bad recordings are left out, and named."""
+    data = model.config.data.model_copy(update={"kind": None, "test_speakers": (), "on_bad": "skip"})
     config = model.config.model_copy(update={"data": data})
-    corpus = open_corpus(source, config)
-    data = data.model_copy(update={"kind": corpus.kind})
-    return in_terms_of(gather_speech(corpus, config.model_copy(update={"data": data})), model)
-
-
-def in_terms_of(material: SpeechMaterial, model: SpeechModel) -> SpeechMaterial:
-    """The same utterances as the model hears them: on its own scale."""
-    return replace(material, normaliser=model.normaliser, vocabulary=model.vocabulary)
+    corpus = read_corpus(source, None, data.tokens, "skip", scored_only=True)
+    return gather_scored(corpus, config, model.normaliser, model.vocabulary)
 
 
 def transcripts(run: str | Path, audio: Sequence[str | Path] = ()) -> list[Transcript]:

@@ -3,7 +3,7 @@
 import json
 import math
 from collections.abc import Callable
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import Any
 
 import pytest
@@ -195,6 +195,27 @@ def test_the_rate_over_a_budget(build: Build, schedule: str, ends: float) -> Non
     assert rates[0] == pytest.approx(0.01)
     assert rates[-1] == pytest.approx(ends, abs=1e-5)
     assert rates == sorted(rates, reverse=True)
+
+
+def test_the_rate_where_epochs_differ_in_length(build: Build) -> None:
+    """It falls to the end and not before, though later epochs have more batches than the first."""
+    job = build(schedule="cosine", max_epochs=4)
+    lengths = [2, 5, 5, 3]
+
+    class Some:
+        def __init__(self, epoch: int) -> None:
+            self.batches, self.windows = [job.training(epoch)[0]] * lengths[min(epoch, 3)], 8
+
+        def __len__(self) -> int:
+            return len(self.batches)
+
+        def __getitem__(self, number: int) -> tuple[Tensor, Tensor]:
+            return self.batches[number]
+
+    _, events = trained(replace(job, training=Some))
+    rates = [event.learning_rate for event in events if isinstance(event, Stepped)]
+    done = [(epoch + number / length) / 4 for epoch, length in enumerate(lengths) for number in range(length)]
+    assert rates == pytest.approx([0.005 * (1 + math.cos(math.pi * share)) for share in done])
 
 
 def test_the_rate_halves_on_a_plateau(build: Build) -> None:

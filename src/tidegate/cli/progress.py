@@ -28,15 +28,19 @@ class Watch:
         self.step: Stepped | None = None
         self.best: float | None = None
         self.stopped: Stopped | None = None
+        self.steps_per_epoch = 0.0
+        """The mean so far: epochs may differ."""
 
     def see(self, event: Event) -> None:
         """Take an event in."""
         match event:
             case Started():
                 self.started, self.first, self.step = event, None, None
+                self.steps_per_epoch = event.step / event.epoch if event.epoch else float(event.steps_per_epoch)
             case Stepped():
                 self.first, self.step = self.first or event, event
             case EpochEnded():
+                self.steps_per_epoch = event.step / (event.epoch + 1)
                 self.best = None if math.isnan(event.best_loss) else event.best_loss
             case Stopped():
                 self.stopped = event
@@ -44,7 +48,7 @@ class Watch:
     @property
     def total(self) -> int:
         """Steps of all epochs, or as many as may be done."""
-        steps = self.started.max_epochs * self.started.steps_per_epoch if self.started else 0
+        steps = round(self.started.max_epochs * self.steps_per_epoch) if self.started else 0
         return min(steps, self._max_steps or steps)
 
     @property

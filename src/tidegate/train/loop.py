@@ -223,8 +223,8 @@ def _out_of_budget(job: Job[B], progress: Progress) -> str:
 
 
 def _done(settings: LoopSettings, progress: Progress, steps_per_epoch: int) -> float:
-    """The fraction of the budget that is used up, by whichever limit is nearest."""
-    done = progress.step / (settings.max_epochs * steps_per_epoch)
+    """The fraction of the budget that is used up, by whichever limit is nearest. Epochs may differ in their number of steps."""
+    done = (progress.epoch * steps_per_epoch + progress.batch) / (settings.max_epochs * steps_per_epoch)
     if settings.max_steps is not None:
         done = max(done, progress.step / settings.max_steps)
     if settings.time_limit is not None:

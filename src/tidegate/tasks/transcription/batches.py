@@ -1,5 +1,6 @@
 """Training utterances in batches: of about one length, at changing speeds, joined, masked; a function of seed and epoch alone."""
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -7,6 +8,7 @@ import torch
 from torch import Tensor
 
 from tidegate.config_transcribe import TranscribeConfig
+from tidegate.data.speech.corpus import Part
 from tidegate.data.speech.length_batches import growing, length_batches, pad
 from tidegate.data.speech.masking import MaskSettings, add_noise, mask
 from tidegate.tasks.transcription.material import SpeechMaterial
@@ -27,7 +29,7 @@ class TrainingBatches:
         self._material, self._settings = material, material.config.training
         self._seed = (self._settings.seed, epoch)
         random = np.random.default_rng(self._seed)
-        self._items = _joined(material, self._settings.joined or 1, random)
+        self._items = joined(material, "train", random)
         self._speeds = _drawn_speeds(material.config, len(material.corpus.utterances), random)
         lengths = np.array([sum(self._length(number) for number in item) for item in self._items])
         settings = self._settings
@@ -41,19 +43,11 @@ class TrainingBatches:
         random = np.random.default_rng((*self._seed, number))
         items = [self._items[place] for place in self._batches[number]]
         x_BTC, lengths_B = pad([self._seen(item, random) for item in items])
-        return SpeechBatch(x_BTC, lengths_B, tuple(self._target(item) for item in items))
+        return SpeechBatch(x_BTC, lengths_B, tuple(target_of(self._material, item) for item in items))
 
     def _length(self, number: int) -> int:
         frames = self._material.frames[self._speeds[number]]
         return int(frames.offsets[number + 1] - frames.offsets[number])
-
-    def _target(self, item: list[int]) -> np.ndarray:
-        """What is said in an item; between characters of two utterances there is a space, as between words."""
-        vocabulary, targets = self._material.vocabulary, [self._material.targets[one] for one in item]
-        if self._material.corpus.token_kind != "characters" or " " not in vocabulary:
-            return np.concatenate(targets)
-        space = np.array([vocabulary.index(" ") + 1], dtype=np.int64)
-        return np.concatenate([part for one in targets for part in (space, one)][1:])
 
     def _seen(self, item: list[int], random: np.random.Generator) -> Tensor:
         """Frames [T, C] as the network sees them."""
@@ -92,9 +86,18 @@ class PartBatches:
         return SpeechBatch(x_BTC, lengths_B, tuple(self._material.targets[one] for one in some))
 
 
-def _joined(material: SpeechMaterial, most: int, random: np.random.Generator) -> list[list[int]]:
-    """Each training utterance once, in items of one to `most` utterances of a speaker."""
-    numbers = material.numbers("train").tolist()
+def target_of(material: SpeechMaterial, item: Sequence[int]) -> np.ndarray:
+    """What is said in an item; between characters of two utterances there is a space, as between words."""
+    vocabulary, targets = material.vocabulary, [material.targets[one] for one in item]
+    if material.corpus.token_kind != "characters" or " " not in vocabulary:
+        return np.concatenate(targets)
+    space = np.array([vocabulary.index(" ") + 1], dtype=np.int64)
+    return np.concatenate([part for one in targets for part in (space, one)][1:])
+
+
+def joined(material: SpeechMaterial, part: Part, random: np.random.Generator) -> list[list[int]]:
+    """Each utterance of a part once, in items of one utterance to as many of a speaker as the settings say."""
+    numbers, most = material.numbers(part).tolist(), material.config.training.joined or 1
     if most == 1:
         return [[number] for number in numbers]
     by_speaker: dict[str, list[int]] = {}

@@ -16,7 +16,7 @@ from tidegate.evaluate.speech import count_errors
 from tidegate.nn.recogniser import Recogniser, RecogniserShape, build_recogniser
 from tidegate.tasks.computing import computing
 from tidegate.tasks.training import Listener, Saver
-from tidegate.tasks.transcription.batches import PartBatches, SpeechBatch, TrainingBatches
+from tidegate.tasks.transcription.batches import PartBatches, SpeechBatch, TrainingBatches, joined, target_of
 from tidegate.tasks.transcription.material import SpeechMaterial
 from tidegate.tasks.transcription.model import SpeechModel
 from tidegate.train.events import Said, Stopped
@@ -25,6 +25,8 @@ from tidegate.train.loop import INTERRUPTED, Checkpoint, Job, fit
 WEIGHTS = (0.0, 0.15, 0.3, 0.45, 0.6, 0.8, 1.0)
 BONUSES = (-0.5, 0.0, 0.5, 1.0, 1.5)
 """What is tried on the development part for the language model and for each token."""
+LANGUAGE, DRAWS = 0x6C616E67, 5
+"""Beside the seed for how utterances are joined for the language model, and how often each is."""
 SEARCHED_TOKENS = 6000
 """Of the development part, for that search."""
 
@@ -121,12 +123,14 @@ def _edits(log_probs_TV: Tensor, target: np.ndarray) -> int:
 
 
 def with_language_model(model: SpeechModel, material: SpeechMaterial, listen: Listener = lambda event: None) -> SpeechModel:
-    """The model with an n-gram model of the training transcripts, and the weights of it that give the fewest errors on the development
-    part: those of the settings where they are given."""
+    """The model with an n-gram model of the training transcripts, joined as utterances were in training, and the weights of it that give
+    the fewest errors on the development part: those of the settings where they are given."""
     decoding = model.config.decoding
     if decoding.beam == 1:
         return model
-    transcripts = [material.targets[number].tolist() for number in material.numbers("train")]
+    random = np.random.default_rng((model.config.training.seed, LANGUAGE))
+    draws = DRAWS if (material.config.training.joined or 1) > 1 else 1
+    transcripts = [target_of(material, item).tolist() for _ in range(draws) for item in joined(material, "train", random)]
     lm = NGram.train(transcripts, len(material.vocabulary), decoding.order)
     model = replace(model, lm=lm)
     weights = WEIGHTS if decoding.lm_weight is None else (decoding.lm_weight,)
@@ -134,9 +138,9 @@ def with_language_model(model: SpeechModel, material: SpeechMaterial, listen: Li
     if len(weights) * len(bonuses) == 1:
         return replace(model, lm_weight=weights[0], token_bonus=bonuses[0])
     begin = time.monotonic()
-    numbers = _some(material)
-    log_probs = model.log_probs([material.normalised(int(number)) for number in numbers])
-    references = [[str(token) for token in material.targets[number]] for number in numbers]
+    items = _some(material, joined(material, "dev", random))
+    log_probs = model.log_probs([torch.cat([material.normalised(number) for number in item]) for item in items])
+    references = [[str(token) for token in target_of(material, item)] for item in items]
     tried = _tried(model, log_probs, references, weights, bonuses)
     best = min(tried, key=lambda pair: (pair[0], abs(pair[1].token_bonus), pair[1].lm_weight))  # of equals that which changes least
     listen(Said(f"language model: weight {best[1].lm_weight:g}, {best[1].token_bonus:+g} a token; {time.monotonic() - begin:.0f} s"))
@@ -154,8 +158,7 @@ def _tried(
             yield sum(count_errors(truth, said).edits for truth, said in zip(references, heard, strict=True)), one
 
 
-def _some(material: SpeechMaterial) -> np.ndarray:
-    """Development utterances, spread evenly, of about SEARCHED_TOKENS tokens."""
-    numbers = material.numbers("dev")
-    tokens = sum(len(material.targets[number]) for number in numbers)
-    return numbers[:: max(1, -(-tokens // SEARCHED_TOKENS))]
+def _some(material: SpeechMaterial, items: list[list[int]]) -> list[list[int]]:
+    """Items spread evenly, of about SEARCHED_TOKENS tokens."""
+    tokens = sum(len(material.targets[number]) for item in items for number in item)
+    return items[:: max(1, -(-tokens // SEARCHED_TOKENS))]

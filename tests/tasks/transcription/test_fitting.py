@@ -13,6 +13,7 @@ from torch.nn import functional
 from tests.tasks.transcription.test_material import gathered
 from tests.tasks.transcription.tiny import write_corpus
 from tidegate.config_transcribe import TranscribeConfig
+from tidegate.decode.ngram import END
 from tidegate.errors import TrainingError
 from tidegate.evaluate.speech import Errors, total_errors
 from tidegate.tasks.transcription.batches import PartBatches, TrainingBatches
@@ -215,3 +216,14 @@ def test_of_equal_weights_those_that_change_least(root: Path, monkeypatch: pytes
     material = material_of(root, training={"max_epochs": 1})
     model = fit(material).model
     assert (model.lm_weight, model.token_bonus) == (0.0, 0.0)
+
+
+def test_the_language_model_expects_strings_as_they_are_joined(root: Path) -> None:
+    """Where training says words one after the other, an end after the first is less likely than where it says each by itself."""
+    ends = []
+    for joined in (1, 4):
+        material = material_of(root, data={"tokens": "words"}, training={"max_epochs": 1, "joined": joined})
+        lm = fit(material).model.lm
+        assert lm is not None
+        ends.append(np.mean([lm.log_prob([word], END) for word in range(1, len(material.vocabulary) + 1)]))
+    assert ends[1] < ends[0] - 0.3

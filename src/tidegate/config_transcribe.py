@@ -14,13 +14,13 @@ class RecogniserSettings(Settings):
     """conv: two convolutions over time and frequency. none: the frames as they are."""
     filters: PositiveInt = 64
     """Of each convolution."""
-    pooling: Literal[1, 2, 4] = 4
+    pooling: Literal[1, 2, 4] = 2
     """Frames that become one on their way to the LSTM: by the strides of the convolutions, or side by side without them. CTC needs at least
     as many steps as an utterance has tokens; 4 takes half the time of 2."""
     hidden: PositiveInt = 256
     """Of each direction."""
     layers: PositiveInt = 3
-    dropout: Fraction = 0.15
+    dropout: Fraction = 0.2
     """Between the LSTM layers and before the output; all dropout has one mask over time."""
     input_dropout: Fraction = 0.0
     """On what goes to the first LSTM layer."""
@@ -84,10 +84,10 @@ class SpeechTrainingSettings(LoopSettings):
     optimiser: Literal["adam", "adamw"] = "adamw"
     learning_rate: Positive = 1e-3
     weight_decay: Annotated[float, Field(ge=0.0)] = 0.01
-    average: Fraction = 0.99
+    average: Fraction = 0.98
     clip_norm: Positive | None = 5.0
     max_epochs: PositiveInt | None = None
-    """None: as many as make 6,000 updates of the weights, but 20 to 60."""
+    """None: as many as make 4,000 updates of the weights, but 20 to 40."""
     patience: PositiveInt = 1000
     keep: Literal["best", "last"] = "best"
     """best: the weights of the epoch with the lowest error rate on the development part; last: those of the last epoch."""

@@ -64,7 +64,7 @@ def test_live(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str
     monkeypatch.setattr(speech, "live_row", lambda: whole(0.3))
     (row,) = call(["--live"], monkeypatch, capsys)
     assert 0 < row["median ms"] <= row["99 % ms"] <= row["longest ms"]
-    assert row["waits ms"] == pytest.approx(25 + 3 * 10)  # a window, and the three frames after that a step of four waits for
+    assert row["waits ms"] == pytest.approx(25 + 10)  # a window, and the frame after that a step of two waits for
 
 
 whole = speech.live_row

@@ -5,13 +5,13 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import polars as pl
 import pytest
 
+from tests.cli.refusals import Refused
 from tests.tasks.forecasting.tiny import covariates, one_series, panel
 from tidegate.cli import app
 
@@ -32,28 +32,10 @@ def changed(line: int, text: str) -> str:
     return "\n".join([*LINES[: line - 1], text, *LINES[line:]]) + "\n"
 
 
-def snapshot(folder: Path) -> dict[str, tuple[bytes, int]]:
-    return {str(path.relative_to(folder)): (path.read_bytes(), path.stat().st_mtime_ns) for path in folder.rglob("*") if path.is_file()}
-
-
-Refused = Callable[..., str]
-
-
 @pytest.fixture
-def refused(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> Refused:
-    """Run a command that must fail; what it said, after a look that nothing on disk has changed."""
-
-    def run(*words: str) -> str:
-        before = snapshot(tmp_path)
-        capfd.readouterr()
-        assert app.run([word.replace("@", str(tmp_path)) for word in words]) == 2
-        out, err = capfd.readouterr()
-        assert out == ""
-        assert err.startswith("error: ") and err.count("\n") <= 2 and "Traceback" not in err
-        assert snapshot(tmp_path) == before
-        return err
-
-    return run
+def here(tmp_path: Path) -> Path:
+    """The folder that commands name by '@'."""
+    return tmp_path
 
 
 TABLES: dict[str, tuple[str, str | bytes, list[str], list[str]]] = {

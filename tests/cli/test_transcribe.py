@@ -15,7 +15,7 @@ import polars as pl
 import pytest
 import soundfile
 
-from tests.cli.test_bad_input import snapshot
+from tests.cli.refusals import Refused
 from tests.tasks.classification.tiny import COMMAND as CLASSES
 from tests.tasks.classification.tiny import write_pair
 from tests.tasks.transcription.tiny import COMMAND, RATE, pcm, settings, whistle, write_corpus, write_wav
@@ -46,26 +46,6 @@ def here(trained: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path
     shutil.copytree(trained, tmp_path, dirs_exist_ok=True)
     monkeypatch.chdir(tmp_path)
     return tmp_path
-
-
-Refused = Callable[..., str]
-
-
-@pytest.fixture
-def refused(here: Path, capfd: pytest.CaptureFixture[str]) -> Refused:
-    """Run a command that must fail; what it said, after a look that nothing on disk has changed."""
-
-    def run(*words: str) -> str:
-        before = snapshot(here)
-        capfd.readouterr()
-        assert app.run(list(words)) == 2
-        out, err = capfd.readouterr()
-        assert out == ""
-        assert err.startswith("error: ") and err.count("\n") <= 2 and "Traceback" not in err
-        assert snapshot(here) == before
-        return err
-
-    return run
 
 
 def test_train_for_people(here: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -3,7 +3,7 @@
 import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 
@@ -44,11 +44,11 @@ class Comparison:
 
 
 @dataclass(frozen=True)
-class Verdict:
-    """The words, and the rows behind them."""
+class Judgement:
+    """The words, and the rows behind them, each with its outcome; of any task."""
 
     text: str
-    rows: tuple[Comparison, ...]
+    rows: tuple[Any, ...]
 
     @property
     def beats(self) -> bool:
@@ -63,6 +63,13 @@ class Verdict:
     def table(self) -> list[dict[str, str | float | int | None]]:
         """The rows as plain values for JSON: None for what is not a finite number."""
         return [{key: _plain(value) for key, value in asdict(row).items()} for row in self.rows]
+
+
+@dataclass(frozen=True)
+class Verdict(Judgement):
+    """That of a forecaster."""
+
+    rows: tuple[Comparison, ...]
 
 
 def verdict(model: Backtest, baselines: Mapping[str, Backtest], metric: Metric = "mae") -> Verdict:

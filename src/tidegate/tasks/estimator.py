@@ -2,14 +2,18 @@
 
 import json
 import shutil
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 from tidegate.config import RunSettings
 from tidegate.errors import RunError, SettingsError
+from tidegate.nn.native import backend
 from tidegate.runs.atomic import explain
 from tidegate.runs.folder import RunFolder
+from tidegate.runs.plain import json_text
+from tidegate.train.events import EpochEnded, Event
 
 
 def settings_tree(config: RunSettings | Mapping[str, Any] | None, kind: type[RunSettings]) -> dict[str, Any]:
@@ -44,6 +48,41 @@ def _plain_value(value: Any) -> Any:
     if hasattr(value, "tolist"):
         return value.tolist()
     raise SettingsError(f"config holds {value!r}, a {type(value).__name__}; expected numbers, text, truth values, lists and dicts.")
+
+
+def note_epoch(event: Event, history: list[dict[str, Any]]) -> None:
+    """Keep an epoch as a run keeps it: a loss that there is not is None."""
+    if isinstance(event, EpochEnded):
+        history.append(json.loads(json_text(asdict(event))))
+
+
+def save_run(
+    path: str | Path,
+    task: str,
+    data: dict[str, Any],
+    config: RunSettings,
+    history: Sequence[Mapping[str, Any]],
+    finish: Callable[[RunFolder], Any],
+    overwrite: bool,
+) -> Path:
+    """What was trained in memory as a run folder, whole or not at all: settings, epochs, and what `finish` writes."""
+    threads, lstm = config.training.threads, str(backend())
+    folder = RunFolder.create(path, task=task, data=data, threads=threads, lstm=lstm, overwrite=overwrite)
+    try:
+        folder.write_text("config.json", config.to_json())
+        for epoch in history:
+            folder.append_line("metrics.jsonl", json_text(epoch))
+        finish(folder)
+    except BaseException:
+        folder.abandon()  # the model is still in memory, and half a run could not be resumed
+        raise
+    return Path(path)
+
+
+def kept_history(folder: RunFolder) -> tuple[list[dict[str, Any]], list[str]]:
+    """The epochs of a run, and its notes on the data."""
+    epochs = [json.loads(line) for line in folder.read_lines("metrics.jsonl")]
+    return epochs, json.loads(folder.read_text("scores.json"))["data_notes"]
 
 
 def copy_run(folder: RunFolder, path: Path, overwrite: bool) -> Path:

@@ -1,6 +1,7 @@
 """A trained recogniser: what it says does not depend on the company, what its files hold is all of it."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,9 +15,11 @@ from tests.tasks.transcription.tiny import RATE, whistle, write_corpus, write_wa
 from tidegate.errors import DataError, SettingsError
 from tidegate.runs.plain import json_text
 from tidegate.tasks.transcription import hearing
+from tidegate.tasks.transcription.evaluation import Scoring
 from tidegate.tasks.transcription.hearing import Spoken, Transcript, hear, recordings, token_frame, transcript_frame
 from tidegate.tasks.transcription.material import SpeechMaterial
 from tidegate.tasks.transcription.model import SpeechModel
+from tidegate.tasks.transcription.verbs import with_convention
 
 
 @pytest.fixture(scope="module")
@@ -138,3 +141,16 @@ def test_frames_of_transcripts() -> None:
     for frame in (transcript_frame([]), token_frame([])):
         assert len(frame) == 0 and frame.columns[0] == "audio"
     assert Transcript("", tuple(Spoken(letter, 0.0, 1.0, 1.0) for letter in " a b "), "characters", 1.0).text == "a b"
+
+
+def test_another_convention_changes_what_is_scored_and_nothing_else(both: tuple[SpeechModel, SpeechMaterial]) -> None:
+    model, _ = both
+    phones = model.config.model_copy(update={"data": model.config.data.model_copy(update={"tokens": "phones", "kind": "timit"})})
+    plain = replace(model, config=phones)
+    other = with_convention(plain, "no-silence")
+    said = [("h#", "ix", "pcl", "q")]
+    assert Scoring.of(plain.config, "timit").compared(said) == [("sil", "ih", "sil")]
+    assert Scoring.of(other.config, "timit").compared(said) == [("ih",)]
+    assert other.network is plain.network and other.config.decoding.beam == plain.config.decoding.beam
+    with pytest.raises(SettingsError, match="decoding.convention"):
+        with_convention(plain, "kladi")

@@ -1,8 +1,6 @@
 """The estimator: the same job as `tidegate train classify`, in Python."""
 
-import json
 from collections.abc import Sequence
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any, Self
 
@@ -11,9 +9,7 @@ import numpy as np
 from tidegate.config import build_settings, name_network
 from tidegate.config_classify import ClassConfig
 from tidegate.errors import SettingsError
-from tidegate.nn.native import backend
 from tidegate.runs.folder import RunFolder
-from tidegate.runs.plain import json_text
 from tidegate.tasks.classification.evaluation import ClassEvaluation
 from tidegate.tasks.classification.fitting import complete, fit_classes, with_learning_rate
 from tidegate.tasks.classification.keeping import finish, load_model
@@ -25,9 +21,8 @@ from tidegate.tasks.classification.rivals import fit_class_rivals
 from tidegate.tasks.classification.stream import ClassStream
 from tidegate.tasks.classification.verbs import described, scored
 from tidegate.tasks.computing import computing
-from tidegate.tasks.estimator import copy_run, names_of, plain_tree, put, settings_tree
+from tidegate.tasks.estimator import copy_run, kept_history, names_of, note_epoch, plain_tree, put, save_run, settings_tree
 from tidegate.tasks.output import same_kind
-from tidegate.train.events import EpochEnded, Event
 
 
 class Classifier:
@@ -100,7 +95,7 @@ class Classifier:
         material = gather(known, config, *tests)
         config, found = with_learning_rate(material, complete(config, material))
         history: list[dict[str, Any]] = []
-        model = fit_classes(material, config, listen=lambda event: _note(event, history)).model
+        model = fit_classes(material, config, listen=lambda event: note_epoch(event, history)).model
         self._model, self._material, self._folder, self._data, self.history = model, material, None, place, history
         self.config, self.notes = config, [*material.notes, *found]
         return self
@@ -137,17 +132,7 @@ class Classifier:
         if self._folder is not None:
             return copy_run(self._folder, Path(path), overwrite)
         model, material = self._fitted(), self._own_material()
-        threads, lstm = model.config.training.threads, str(backend())
-        folder = RunFolder.create(path, task="classify", data=self._data, threads=threads, lstm=lstm, overwrite=overwrite)
-        try:
-            folder.write_text("config.json", model.config.to_json())
-            for epoch in self.history:
-                folder.append_line("metrics.jsonl", json_text(epoch))
-            finish(folder, material, model)
-        except BaseException:
-            folder.abandon()  # the model is still in memory, and half a run could not be resumed
-            raise
-        return Path(path)
+        return save_run(path, "classify", self._data, model.config, self.history, lambda folder: finish(folder, material, model), overwrite)
 
     def _probabilities(self, data: Any) -> np.ndarray:
         with computing(self._fitted().config.training.threads):
@@ -174,16 +159,10 @@ class Classifier:
         return self._material
 
 
-def _note(event: Event, history: list[dict[str, Any]]) -> None:
-    if isinstance(event, EpochEnded):
-        history.append(json.loads(json_text(asdict(event))))  # as a run keeps it: a loss that there is not is None
-
-
 def classifier_in(folder: RunFolder, device: str) -> Classifier:
     """The classifier that a finished run holds."""
     model = load_model(folder, device)
     classifier = Classifier(config=model.config)
     classifier._model, classifier._folder = model, folder
-    classifier.history = [json.loads(line) for line in folder.read_lines("metrics.jsonl")]
-    classifier.notes = json.loads(folder.read_text("scores.json"))["data_notes"]
+    classifier.history, classifier.notes = kept_history(folder)
     return classifier

@@ -1,6 +1,5 @@
 """The estimator: the same job as `tidegate train forecast`, in Python."""
 
-import json
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -11,11 +10,9 @@ from tidegate.data.assemble import assemble
 from tidegate.data.read import read_table
 from tidegate.data.table import Table
 from tidegate.errors import SettingsError
-from tidegate.nn.native import backend
 from tidegate.runs.folder import RunFolder
-from tidegate.runs.plain import json_text
 from tidegate.tasks.computing import computing
-from tidegate.tasks.estimator import copy_run, names_of, plain_tree, put, settings_tree
+from tidegate.tasks.estimator import copy_run, kept_history, names_of, plain_tree, put, save_run, settings_tree
 from tidegate.tasks.forecasting.backtest import Rivals, backtest, fit_rivals, kept_rivals
 from tidegate.tasks.forecasting.evaluation import Evaluation, evaluate_backtests
 from tidegate.tasks.forecasting.fitting import fit_model, with_learning_rate
@@ -139,16 +136,11 @@ class Forecaster:
         model, material = self._fitted(), self._own_material()
         place = None if material.table.path is None else str(material.table.path.resolve())
         data = {"path": place, "sha256": self._checksum, "rows": material.table.height}
-        folder = RunFolder.create(path, data=data, threads=model.config.training.threads, lstm=str(backend()), overwrite=overwrite)
-        try:
-            folder.write_text("config.json", model.config.to_json())
-            for epoch in self.history:
-                folder.append_line("metrics.jsonl", json_text(epoch))
+
+        def write(folder: RunFolder) -> None:
             finish(folder, material, model, listen=lambda event: None)
-        except BaseException:
-            folder.abandon()  # the model is still in memory, and half a run could not be resumed
-            raise
-        return Path(path)
+
+        return save_run(path, "forecast", data, model.config, self.history, write, overwrite)
 
     def _settings(self, columns: dict[str, Any]) -> Config:
         tree = settings_tree(self._asked, Config)  # `config` holds what the data of an earlier fit gave, too
@@ -197,6 +189,5 @@ def forecaster_in(folder: RunFolder, device: str) -> Forecaster:
     model = load_model(folder, device)
     forecaster = Forecaster(model.shape.horizon, config=model.config)
     forecaster._model, forecaster._folder = model, folder
-    forecaster.history = [json.loads(line) for line in folder.read_lines("metrics.jsonl")]
-    forecaster.notes = json.loads(folder.read_text("scores.json"))["data_notes"]
+    forecaster.history, forecaster.notes = kept_history(folder)
     return forecaster

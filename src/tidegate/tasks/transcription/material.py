@@ -25,6 +25,7 @@ from tidegate.tasks.computing import resolve_device
 HIGHEST_RATE = 16_000
 """Samples a second: speech is intelligible below 8 kHz, and networks need no more."""
 UPDATES, LEAST_EPOCHS, MOST_EPOCHS = 4000, 20, 40
+"""Of the weights, and the epochs that make them, where the settings leave that open."""
 NAMED = 5
 """Recordings that are left out are named in the notes up to so many."""
 ASKED = 100

@@ -1,8 +1,6 @@
 """The estimator: the same job as `tidegate train transcribe`, in Python."""
 
-import json
 from collections.abc import Sequence
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any, Self
 
@@ -12,10 +10,8 @@ from tidegate.config import build_settings, name_network
 from tidegate.config_transcribe import TranscribeConfig
 from tidegate.errors import DataError, SettingsError
 from tidegate.evaluate.speech import constant_rival
-from tidegate.nn.native import backend
 from tidegate.runs.folder import RunFolder
-from tidegate.runs.plain import json_text
-from tidegate.tasks.estimator import copy_run, names_of, plain_tree, put, settings_tree
+from tidegate.tasks.estimator import copy_run, kept_history, names_of, note_epoch, plain_tree, put, save_run, settings_tree
 from tidegate.tasks.transcription.evaluation import SpeechEvaluation
 from tidegate.tasks.transcription.fitting import fit_speech
 from tidegate.tasks.transcription.hearing import Transcript, hear, hear_utterances, recordings
@@ -24,7 +20,6 @@ from tidegate.tasks.transcription.live import LiveTranscriber
 from tidegate.tasks.transcription.material import SpeechMaterial, complete, gather_speech
 from tidegate.tasks.transcription.model import SpeechModel
 from tidegate.tasks.transcription.verbs import described, frame_of, open_corpus, other_material, reopen
-from tidegate.train.events import EpochEnded, Event
 
 
 class Transcriber:
@@ -88,7 +83,7 @@ class Transcriber:
         config = material.config
         history: list[dict[str, Any]] = []
         notes = list(material.notes)
-        model = fit_speech(material, config, listen=lambda event: _note(event, history)).model
+        model = fit_speech(material, config, listen=lambda event: note_epoch(event, history)).model
         self._model, self._material, self._folder, self._data, self.history = model, material, None, place, history
         self._constant = constant_rival(material.references(material.numbers("train")))
         self.config, self.notes = config, notes
@@ -119,17 +114,9 @@ class Transcriber:
         if self._folder is not None:
             return copy_run(self._folder, Path(path), overwrite)
         model, material = self._fitted(), self._own_material()
-        threads, lstm = model.config.training.threads, str(backend())
-        folder = RunFolder.create(path, task="transcribe", data=self._data, threads=threads, lstm=lstm, overwrite=overwrite)
-        try:
-            folder.write_text("config.json", model.config.to_json())
-            for epoch in self.history:
-                folder.append_line("metrics.jsonl", json_text(epoch))
-            finish(folder, material, model)
-        except BaseException:
-            folder.abandon()  # the model is still in memory, and half a run could not be resumed
-            raise
-        return Path(path)
+        return save_run(
+            path, "transcribe", self._data, model.config, self.history, lambda folder: finish(folder, material, model), overwrite
+        )
 
     def _heard(self, audio: Any) -> list[Transcript]:
         model = self._fitted()
@@ -162,16 +149,10 @@ class Transcriber:
         return self._material
 
 
-def _note(event: Event, history: list[dict[str, Any]]) -> None:
-    if isinstance(event, EpochEnded):
-        history.append(json.loads(json_text(asdict(event))))  # as a run keeps it: a loss that there is not is None
-
-
 def transcriber_in(folder: RunFolder, device: str) -> Transcriber:
     """The transcriber that a finished run holds."""
     model = load_model(folder, device)
     transcriber = Transcriber(config=model.config)
     transcriber._model, transcriber._folder, transcriber._constant = model, folder, kept_constant(folder)
-    transcriber.history = [json.loads(line) for line in folder.read_lines("metrics.jsonl")]
-    transcriber.notes = json.loads(folder.read_text("scores.json"))["data_notes"]
+    transcriber.history, transcriber.notes = kept_history(folder)
     return transcriber

@@ -53,7 +53,7 @@ def test_no_such_file(tmp_path: Path) -> None:
     [
         ("a.csv", "", "a.csv is empty"),
         ("a.csv", " \n\n", "a.csv is empty"),
-        ("a.csv.gz", gzip.compress(b""), "a.csv.gz is empty"),
+        ("a.csv.gz", gzip.compress(b"", mtime=0), "a.csv.gz is empty"),
         ("a.csv", "ds,y\n", "a line of column names but no row"),
         ("a.csv", "ds,y", "a line of column names but no row"),
         ("a.jsonl", "[]", "has no row"),
@@ -64,7 +64,7 @@ def test_no_such_file(tmp_path: Path) -> None:
         ("a.csv", "Datum;Größe\n2020-01-01;1\n".encode("latin-1"), "neither UTF-8 nor GB18030 .line 1, byte 0xf6.*save it as UTF-8"),
         ("a.csv", "ds,créées\n2020-01-01,1\n".encode("latin-1"), "neither UTF-8 nor GB18030"),
         ("a.csv", b"ds,y\n2020-01-01,\xff\xff\n", "neither UTF-8 nor GB18030 .line 2"),
-        ("a.csv.gz", gzip.compress(GOOD.encode())[:-12], "damaged gzip file"),
+        ("a.csv.gz", gzip.compress(GOOD.encode(), mtime=0)[:-12], "damaged gzip file"),
         ("a.parquet", b"PAR1 and no more", "damaged Parquet file"),
         ("a.csv", "ds,y\n2020-01-01,1\n2020-01-02,1,9\n", "a.csv, line 3: 3 fields, but the first line names 2"),
         ("a.csv", "ds;y\n2020-01-01;1\n\n2020-01-02\n", "a.csv, line 4: 1 fields, but the first line names 2 .delimiter ';'"),

@@ -14,6 +14,19 @@ constexpr int ROWS = 3;
 constexpr int ROWS = 2;
 #endif
 
+// With 16 registers the inner loops keep their sums in them only as functions of their own.
+#if defined(__AVX512F__)
+#define OF_ITS_OWN INLINE
+#else
+#define OF_ITS_OWN __attribute__((noinline))
+#endif
+template <class V, int R, int C> INLINE void copy(const V (&from)[R][C], V (&to)[R][C]) {
+#pragma GCC unroll 8
+    for (int r = 0; r < R; ++r)
+#pragma GCC unroll 8
+        for (int c = 0; c < C; ++c) to[r][c] = from[r][c];
+}
+
 // What one of `tiles` tiles fetches into the L2 cache of the panel that is read next, while it works on the panel before: weights that are
 // larger than the cache would otherwise be waited for. A panel of V vectors a line is fetched by V tiles, or V / 2 where there are fewer.
 template <class T> struct Ahead {
@@ -28,8 +41,10 @@ template <class T, int V> INLINE Ahead<T> ahead(const T *panel, const T *next, i
 
 // sum[r][v] += a[r][from + k] * b[k][v] for k < depth. a: one pointer a row; b: panel of `V` vectors a line.
 template <class M, int R, int V>
-INLINE void multiply(Vec<Sum<M>> (&sum)[R][V], int64_t depth, const M *const *a, const M *b, Ahead<M> fetched, int64_t from = 0) {
+OF_ITS_OWN void multiply(Vec<Sum<M>> (&sums)[R][V], int64_t depth, const M *const *a, const M *b, Ahead<M> fetched, int64_t from = 0) {
     constexpr int W = WIDTH<M>;
+    Vec<Sum<M>> sum[R][V];
+    copy(sums, sum);
     const M *row[R];
 #pragma GCC unroll 8
     for (int r = 0; r < R; ++r) row[r] = a[r] + from;
@@ -46,6 +61,7 @@ INLINE void multiply(Vec<Sum<M>> (&sum)[R][V], int64_t depth, const M *const *a,
             for (int v = 0; v < V; ++v) add_product<M>(sum[r][v], x, line[v]);
         }
     }
+    copy(sum, sums);
 }
 
 template <class M, int R, int V> INLINE void multiply(Vec<Sum<M>> (&sum)[R][V], int64_t depth, const M *const *a, const M *b) {
@@ -54,8 +70,10 @@ template <class M, int R, int V> INLINE void multiply(Vec<Sum<M>> (&sum)[R][V], 
 
 // The same with the rows of a side by side: a[k][r], `stride` elements from k to k + 1.
 template <class M, int R, int V>
-INLINE void multiply_columns(Vec<Sum<M>> (&sum)[R][V], int64_t depth, const M *a, int64_t stride, const M *b) {
+OF_ITS_OWN void multiply_columns(Vec<Sum<M>> (&sums)[R][V], int64_t depth, const M *a, int64_t stride, const M *b) {
     constexpr int W = WIDTH<M>;
+    Vec<Sum<M>> sum[R][V];
+    copy(sums, sum);
     for (int64_t k = 0; k < depth; ++k, a += stride, b += V * W) {
         Vec<M> line[V];
 #pragma GCC unroll 8
@@ -67,6 +85,7 @@ INLINE void multiply_columns(Vec<Sum<M>> (&sum)[R][V], int64_t depth, const M *a
             for (int v = 0; v < V; ++v) add_product<M>(sum[r][v], x, line[v]);
         }
     }
+    copy(sum, sums);
 }
 
 // `rows` in tiles of nearly equal height, at most ROWS: calls f(first, Number<height>, number of the tile).

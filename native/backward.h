@@ -125,7 +125,7 @@ template <class M> struct Backward {
 #pragma GCC unroll 8
                         for (int v = 0; v < V; ++v) sum[r][v] = i ? load(dh + (first + r) * l.padded + unit + v * WIDTH<T>) : Vec<T>{};
                     }
-                    multiply(sum, deep, after, panel, ahead<M, V>(panel, next, deep, number, count_tiles(rows)));
+                    multiply(sum, deep, after, panel, 0, ahead<M, V>(next, deep, number, count_tiles(rows)));
 #pragma GCC unroll 8
                     for (int r = 0; r < R; ++r)
 #pragma GCC unroll 8

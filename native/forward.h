@@ -1,4 +1,5 @@
-// The forward pass of one slot: for each step the gates of W hidden units are summed, activated and used up in registers.
+// The forward pass of one slot: for each step the gates of W hidden units are summed, activated and used up in registers; where the registers
+// are few, two gates at a time, and those of all rows wait in a place that stays in the first cache.
 #pragma once
 
 #include "job.h"
@@ -62,7 +63,7 @@ template <class M> struct Forward {
         factors_h = (M *)free;
         free += s.rows * place_of<M>(p.hidden);
         at.x = (const M **)free;
-        at.h = at.x + s.rows;
+        at.h = at.x + rows_of_x(s.rows, fused);
         at.y = (T **)(at.h + s.rows);
         at.gates = at.y + s.rows;
         at.cells = at.gates + s.rows;
@@ -71,7 +72,7 @@ template <class M> struct Forward {
     static int64_t scratch_size(const tg_problem &p, int64_t rows, bool training) {
         const Layout<M> l(p.inputs, p.hidden);
         const bool fused = p.inputs <= FEW_INPUTS;
-        int64_t size = l.padded + rows * 4 * WIDTH<T> + (6 * rows * int64_t(sizeof(void *)) + int64_t(sizeof(T)) - 1) / int64_t(sizeof(T));
+        int64_t size = l.padded + rows * 4 * WIDTH<T> + ((5 * rows + rows_of_x(rows, fused)) * int64_t(sizeof(void *)) + int64_t(sizeof(T)) - 1) / int64_t(sizeof(T));
         if (!training) size += rows * l.padded + (fused ? 0 : (ROWS_AT_ONCE + rows) * l.stride);
         return size + rows_of_x(rows, fused) * place_of<M>(p.inputs) + rows * place_of<M>(p.hidden);
     }
@@ -117,30 +118,23 @@ template <class M> struct Forward {
 
     // Gates of steps begin to end from the inputs alone, and the biases.
     void project(int64_t begin, int64_t end) {
-        const int64_t base = training ? 0 : s.place[begin], place = place_of<M>(p.inputs);
-        if constexpr (HELD<M> == 2)
-            for (int64_t step = begin; step < end; ++step)
-                for (int64_t r = 0; r < s.active[step]; ++r)
-                    narrow(x_of(r, step), p.inputs, factors_x + (s.place[step] - s.place[begin] + r) * place);
-        for (int64_t block = first_block(); block < last_block(); ++block) {
-            for (int64_t step = begin; step < end; ++step)
-                tiles(s.active[step], [&](int64_t first, auto height, int64_t) {
-                    constexpr int R = decltype(height)::value;
-                    const M *x[R];
-                    Vec<T> sum[R][4];
-                    for (int r = 0; r < R; ++r) {
-                        if constexpr (HELD<M> == 2) x[r] = factors_x + (s.place[step] - s.place[begin] + first + r) * place;
-                        else x[r] = x_of(first + r, step);
-                    }
-                    start(sum, bias(block));
-                    multiply(sum, factors<M>(p.inputs), x, w_ih(block));
-                    put(sum, gates + (s.place[step] - base + first) * l.stride + block * 4 * WIDTH<T>, l.stride);
+        const int64_t rows = s.place[end] - s.place[begin];
+        const M **x = at.x;
+        for (int64_t step = begin; step < end; ++step)
+            for (int64_t r = 0; r < s.active[step]; ++r, ++x) *x = as_factors<M>(x_of(r, step), p.inputs, factors_x + (x - at.x) * place_of<M>(p.inputs));
+        T *out = gates + (training ? s.place[begin] : 0) * l.stride;
+        for (int64_t block = first_block(); block < last_block(); ++block)
+            for (int gate = 0; gate < 4; gate += VECTORS)
+                tiles(rows, [&](int64_t first, auto height, int64_t) {
+                    Vec<T> sum[decltype(height)::value][VECTORS];
+                    start(sum, bias(block, gate));
+                    multiply(sum, factors<M>(p.inputs), at.x + first, w_ih(block, gate));
+                    put(sum, out + first * l.stride + (block * 4 + gate) * WIDTH<T>, l.stride);
                 });
-        }
     }
-    template <int R> static INLINE void start(Vec<T> (&sum)[R][4], const T *bias) {
+    template <int R, int G> static INLINE void start(Vec<T> (&sum)[R][G], const T *bias) {
 #pragma GCC unroll 8
-        for (int g = 0; g < 4; ++g) {
+        for (int g = 0; g < G; ++g) {
             const Vec<T> b = load(bias + g * WIDTH<T>);
 #pragma GCC unroll 8
             for (int r = 0; r < R; ++r) sum[r][g] = b;
@@ -159,57 +153,74 @@ template <class M> struct Forward {
             at.cells_before[r] = training && step ? cells + (s.place[step - 1] + r) * l.padded : at.cells[r];
             if (training && !step) first_cell(r, at.cells[r]);
         }
-        const int64_t depth = !step && !job.h0 ? 0 : factors<M>(p.hidden), blocks = last_block() - first_block();
-        for (int64_t i = 0; i < blocks; ++i) {
-            // Every other step goes through the weights backwards: those read last are still in the cache.
-            const int64_t block = step % 2 ? last_block() - 1 - i : first_block() + i;
-            sum_block(rows, block, depth, i + 1 == blocks ? block : step % 2 ? block - 1 : block + 1);
+        const int64_t depth = !step && !job.h0 ? 0 : factors<M>(p.hidden);
+        if (rows <= FEW) sum_all<4>(rows, depth, step % 2);
+        else sum_all<VECTORS>(rows, depth, step % 2);
+    }
+    // Gates, cells and outputs, of G gates at a time. Every other step goes through the weights backwards: those read last are still in the cache.
+    template <int G> void sum_all(int64_t rows, int64_t depth, bool back) {
+        constexpr int64_t TIMES = 4 / G;
+        const int64_t begin = first_block() * TIMES, count = last_block() * TIMES - begin;
+        const auto number = [&](int64_t i) { return begin + (back ? count - 1 - i : i); };
+        for (int64_t i = 0; i < count; ++i) {
+            const int64_t here = number(i), next = i + 1 == count ? here : number(i + 1), block = here / TIMES;
+            sum_gates<G>(rows, block, here % TIMES * G, depth, w_hh(next / TIMES, next % TIMES * G));
+            if (TIMES > 1 && i % TIMES == TIMES - 1)
+                for (int64_t r = 0; r < rows; ++r) {
+                    Vec<T> sum[1][4];
+                    get(sum, partial + r * 4 * WIDTH<T>, 4 * WIDTH<T>);
+                    activate(sum, r, block);
+                }
         }
     }
-    // Gates, cells and outputs of one block of units. Of a long panel some lines are used for all rows before the next, so that those which are
-    // fetched ahead are not many; sums that are not complete wait in `partial`.
-    void sum_block(int64_t rows, int64_t block, int64_t depth, int64_t next_block) {
+    // Of a long panel some lines are used for all rows before the next, so that those which are fetched ahead are not many; sums that are not
+    // complete wait in `partial`.
+    template <int G> void sum_gates(int64_t rows, int64_t block, int gate, int64_t depth, const M *next_panel) {
         constexpr int W = WIDTH<T>;
-        const M *panel = w_hh(block);
         const int64_t lines = rows > ROWS && depth > LONG ? STAYING : depth;
         int64_t line = 0;
         do {
             const int64_t deep = depth - line < lines ? depth - line : lines;
-            const M *here = panel + line * 4 * W, *next = line + deep < depth ? here + deep * 4 * W : w_hh(next_block);
+            const M *here = w_hh(block, gate) + line * IN_PANEL<G> * W;
+            const M *next = line + deep < depth ? here + deep * IN_PANEL<G> * W : next_panel;
             tiles(rows, [&](int64_t first, auto height, int64_t number) {
-                Vec<T> sum[decltype(height)::value][4];
-                if (line) get(sum, partial + first * 4 * W, 4 * W);
-                else begin_sums(sum, first, block);
-                multiply(sum, deep, at.h + first, here, ahead<M, 4>(here, next, deep, number, count_tiles(rows)), line);
-                if (line + deep < depth) put(sum, partial + first * 4 * W, 4 * W);
-                else activate(sum, first, block);
+                constexpr int R = decltype(height)::value;
+                if constexpr (G == VECTORS || R <= FEW) {
+                    Vec<T> sum[R][G];
+                    T *place = partial + first * 4 * W + gate * W;
+                    if (line) get(sum, place, 4 * W);
+                    else begin_sums(sum, first, block, gate);
+                    multiply(sum, deep, at.h + first, here, VECTORS * W * factors<M>(p.hidden), ahead<M, G>(next, deep, number, count_tiles(rows)), line);
+                    if constexpr (G == 4)
+                        if (line + deep == depth) return activate(sum, first, block);
+                    put(sum, place, 4 * W);
+                }
             });
             line += deep;
         } while (line < depth);
     }
-    const T *bias(int64_t block) const { return (const T *)(weights + l.bias()) + block * 4 * WIDTH<T>; }
-    const M *w_ih(int64_t block) const { return weights + l.w_ih() + block * 4 * WIDTH<T> * factors<M>(p.inputs); }
-    const M *w_hh(int64_t block) const { return weights + l.w_hh() + block * 4 * WIDTH<T> * factors<M>(p.hidden); }
+    const T *bias(int64_t block, int gate) const { return (const T *)(weights + l.bias()) + (block * 4 + gate) * WIDTH<T>; }
+    const M *w_ih(int64_t block, int gate) const { return weights + l.w_ih() + (block * 4 + gate) * WIDTH<T> * factors<M>(p.inputs); }
+    const M *w_hh(int64_t block, int gate) const { return weights + l.w_hh() + (block * 4 + gate) * WIDTH<T> * factors<M>(p.hidden); }
 
-    template <int R> static INLINE void get(Vec<T> (&sum)[R][4], const T *from, int64_t stride) {
+    template <int R, int G> static INLINE void get(Vec<T> (&sum)[R][G], const T *from, int64_t stride) {
 #pragma GCC unroll 8
         for (int r = 0; r < R; ++r)
 #pragma GCC unroll 8
-            for (int g = 0; g < 4; ++g) sum[r][g] = load(from + r * stride + g * WIDTH<T>);
+            for (int g = 0; g < G; ++g) sum[r][g] = load(from + r * stride + g * WIDTH<T>);
     }
-    template <int R> static INLINE void put(const Vec<T> (&sum)[R][4], T *to, int64_t stride) {
+    template <int R, int G> static INLINE void put(const Vec<T> (&sum)[R][G], T *to, int64_t stride) {
 #pragma GCC unroll 8
         for (int r = 0; r < R; ++r)
 #pragma GCC unroll 8
-            for (int g = 0; g < 4; ++g) store(to + r * stride + g * WIDTH<T>, sum[r][g]);
+            for (int g = 0; g < G; ++g) store(to + r * stride + g * WIDTH<T>, sum[r][g]);
     }
     // What the gates are before the hidden states count.
-    template <int R> INLINE void begin_sums(Vec<T> (&sum)[R][4], int64_t first, int64_t block) {
-        constexpr int W = WIDTH<T>;
+    template <int R, int G> INLINE void begin_sums(Vec<T> (&sum)[R][G], int64_t first, int64_t block, int gate) {
         if (fused) {
-            start(sum, bias(block));
-            multiply(sum, factors<M>(p.inputs), at.x + first, w_ih(block));
-        } else get(sum, at.gates[first] + block * 4 * W, l.stride);
+            start(sum, bias(block, gate));
+            multiply(sum, factors<M>(p.inputs), at.x + first, w_ih(block, gate), VECTORS * WIDTH<T> * factors<M>(p.inputs));
+        } else get(sum, at.gates[first] + (block * 4 + gate) * WIDTH<T>, l.stride);
     }
     template <int R> INLINE void activate(Vec<T> (&sum)[R][4], int64_t first, int64_t block) {
         constexpr int W = WIDTH<T>;

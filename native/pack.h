@@ -1,7 +1,8 @@
 // Weights in the order in which the kernels read them.
 //
 // For one direction, with P = H rounded up to whole vectors of W:
-//   forward   bias [P/W][4][W]; w_ih [P/W][I][4][W]; w_hh [P/W][H][4][W]: a block holds the four gates of W hidden units
+//   forward   bias [P/W][4][W]; w_ih [P/W][4/V][I][V][W]; w_hh [P/W][4/V][H][V][W]: a block holds the four gates of W hidden units, V = VECTORS of
+//             them in a panel
 //   backward  w_hh as columns [panels of H][4P][V W]; w_ih the same [panels of I][4P][V W]; lines in the order of the gates' rows
 // Where pairs of bfloat16 are multiplied, two lines are one.
 #pragma once
@@ -34,7 +35,7 @@ template <class M> INLINE Vec<M> factor(const Vec<Sum<M>> *lines) {
     else return lines[0];
 }
 
-// A block [depth][4][W] of the four gates' W rows of w [4H, depth].
+// A block [4/V][depth][V][W] of the four gates' W rows of w [4H, depth].
 template <class M> void pack_block(const Sum<M> *w, int64_t depth, const Layout<M> &l, int64_t block, M *out) {
     typedef Sum<M> T;
     constexpr int W = WIDTH<T>;
@@ -42,6 +43,7 @@ template <class M> void pack_block(const Sum<M> *w, int64_t depth, const Layout<
     const int64_t valid = l.hidden - unit < W ? l.hidden - unit : W;
     for (int gate = 0; gate < 4; ++gate) {
         const T *row = w + (gate * l.hidden + unit) * depth;
+        M *panel = out + gate / VECTORS * VECTORS * W * factors<M>(depth);
         for (int64_t k = 0; k < depth; k += W) {
             const int64_t deep = depth - k < W ? depth - k : W;
             Vec<T> square[W];
@@ -50,7 +52,7 @@ template <class M> void pack_block(const Sum<M> *w, int64_t depth, const Layout<
             transpose<T>(square);
 #pragma GCC unroll 16
             for (int j = 0; j < W; j += HELD<M>)
-                if (j < deep) store(out + ((k + j) / HELD<M> * 4 + gate) * W, factor<M>(&square[j]));
+                if (j < deep) store(panel + ((k + j) / HELD<M> * VECTORS + gate % VECTORS) * W, factor<M>(&square[j]));
         }
     }
 }

@@ -5,14 +5,15 @@
 
 namespace TG_ISA {
 
-// Rows of a tile with four vectors of columns: 24 + 4 + 1 of 32 registers with AVX-512, 12 + 3 of 16 with AVX2.
-#if defined(__AVX512F__)
+// A tile's rows and vectors of columns: 24 + 4 + 1 of 32 registers with AVX-512, 12 + 2 + 1 of 16 without.
 constexpr int ROWS = 6;
-#elif defined(__AVX2__)
-constexpr int ROWS = 3;
+#if defined(__AVX512F__)
+constexpr int VECTORS = 4;
 #else
-constexpr int ROWS = 2;
+constexpr int VECTORS = 2;
 #endif
+// So few rows are multiplied with four vectors: with two, the few sums would wait for themselves.
+constexpr int FEW = VECTORS < 4 ? 3 : 0;
 
 // With 16 registers the inner loops keep their sums in them only as functions of their own.
 #if defined(__AVX512F__)
@@ -27,33 +28,43 @@ template <class V, int R, int C> INLINE void copy(const V (&from)[R][C], V (&to)
         for (int c = 0; c < C; ++c) to[r][c] = from[r][c];
 }
 
-// What one of `tiles` tiles fetches into the L2 cache of the panel that is read next, while it works on the panel before: weights that are
-// larger than the cache would otherwise be waited for. A panel of V vectors a line is fetched by V tiles, or V / 2 where there are fewer.
-template <class T> struct Ahead {
-    const T *first;
-    int64_t gap; // to a second place that is fetched at the same time, or 0
+// What a tile fetches into the L2 cache of the panel that is read next, a cache line with each of the panel's own lines: weights that are larger
+// than the cache would otherwise be waited for. Several tiles fetch a part each, or two parts where the tiles are fewer.
+template <class M> struct Ahead {
+    const M *first; // nullptr: nothing
+    int64_t gap;    // to a second place that is fetched at the same time, or 0
 };
-template <class T, int V> INLINE Ahead<T> ahead(const T *panel, const T *next, int64_t deep, int64_t tile, int64_t tiles) {
-    const int64_t each = tiles < V ? 2 : 1;
-    if (!next || tile * each >= V) return {panel, 0};
-    return {next + tile * each * deep * WIDTH<T>, each == 2 && V > 1 ? deep * WIDTH<T> : 0};
+template <class M> constexpr int CACHE_LINE = 64 / int(sizeof(M));
+template <int V> constexpr int FETCHED = (V * BYTES + 63) / 64; // cache lines of a panel's line
+template <class M, int V> INLINE Ahead<M> ahead(const M *next, int64_t deep, int64_t tile, int64_t tiles) {
+    const int64_t part = deep * CACHE_LINE<M>, each = tiles < FETCHED<V> ? 2 : 1;
+    if (!next || tile * each >= FETCHED<V>) return {nullptr, 0};
+    return {next + tile * each * part, each == 2 ? part : 0};
 }
 
-// sum[r][v] += a[r][from + k] * b[k][v] for k < depth. a: one pointer a row; b: panel of `V` vectors a line.
-template <class M, int R, int V>
-OF_ITS_OWN void multiply(Vec<Sum<M>> (&sums)[R][V], int64_t depth, const M *const *a, const M *b, Ahead<M> fetched, int64_t from = 0) {
-    constexpr int W = WIDTH<M>;
+// Panels of at most VECTORS vectors a line. More vectors lie in a second panel, `apart` elements behind the first.
+template <int V> constexpr int IN_PANEL = V < VECTORS ? V : VECTORS;
+template <class M, int V> INLINE Vec<M> vector_of(const M *line, int v, int64_t apart) {
+    return load(line + v / IN_PANEL<V> * apart + v % IN_PANEL<V> * WIDTH<M>);
+}
+
+template <class M, int R, int V, bool FETCH>
+OF_ITS_OWN void sum_products(Vec<Sum<M>> (&sums)[R][V], int64_t depth, const M *const *a, const M *b, int64_t apart, Ahead<M> fetched,
+                             int64_t from) {
     Vec<Sum<M>> sum[R][V];
     copy(sums, sum);
     const M *row[R];
 #pragma GCC unroll 8
     for (int r = 0; r < R; ++r) row[r] = a[r] + from;
-    for (int64_t k = 0; k < depth; ++k, b += V * W, fetched.first += W) {
+    for (int64_t k = 0; k < depth; ++k, b += IN_PANEL<V> * WIDTH<M>) {
         Vec<M> line[V];
 #pragma GCC unroll 8
-        for (int v = 0; v < V; ++v) line[v] = load(b + v * W);
-        __builtin_prefetch(fetched.first, 0, 2);
-        if (V > 1) __builtin_prefetch(fetched.first + fetched.gap, 0, 2);
+        for (int v = 0; v < V; ++v) line[v] = vector_of<M, V>(b, v, apart);
+        if (FETCH) {
+            __builtin_prefetch(fetched.first, 0, 2);
+            if (FETCHED<V> > 1) __builtin_prefetch(fetched.first + fetched.gap, 0, 2);
+            fetched.first += CACHE_LINE<M>;
+        }
 #pragma GCC unroll 8
         for (int r = 0; r < R; ++r) {
             const Vec<M> x = all(row[r][k]);
@@ -64,8 +75,12 @@ OF_ITS_OWN void multiply(Vec<Sum<M>> (&sums)[R][V], int64_t depth, const M *cons
     copy(sum, sums);
 }
 
-template <class M, int R, int V> INLINE void multiply(Vec<Sum<M>> (&sum)[R][V], int64_t depth, const M *const *a, const M *b) {
-    multiply(sum, depth, a, b, {b, 0});
+// sum[r][v] += a[r][from + k] * b[k][v] for k < depth. a: one pointer a row; b: a panel, or two of them `apart`.
+template <class M, int R, int V>
+INLINE void multiply(Vec<Sum<M>> (&sum)[R][V], int64_t depth, const M *const *a, const M *b, int64_t apart = 0, Ahead<M> fetched = {},
+                     int64_t from = 0) {
+    if (fetched.first) sum_products<M, R, V, true>(sum, depth, a, b, apart, fetched, from);
+    else sum_products<M, R, V, false>(sum, depth, a, b, apart, fetched, from);
 }
 
 // The same with the rows of a side by side: a[k][r], `stride` elements from k to k + 1.
@@ -96,14 +111,10 @@ template <class F> INLINE void by_height(int64_t height, int64_t first, int64_t 
     switch (height) {
     case 1: return f(first, Number<1>{}, number);
     case 2: return f(first, Number<2>{}, number);
-#if defined(__AVX2__)
     case 3: return f(first, Number<3>{}, number);
-#endif
-#if defined(__AVX512F__)
     case 4: return f(first, Number<4>{}, number);
     case 5: return f(first, Number<5>{}, number);
     case 6: return f(first, Number<6>{}, number);
-#endif
     }
 }
 INLINE int64_t count_tiles(int64_t rows) { return (rows + ROWS - 1) / ROWS; }
@@ -117,15 +128,17 @@ template <class F> INLINE void tiles(int64_t rows, F f) {
     }
 }
 
-// The columns `first` to `columns` in panels of four vectors, the last of one to four: calls f(column, Number<vectors>).
+// The columns `first` to `columns` in panels of VECTORS vectors, the last perhaps of fewer: calls f(column, Number<vectors>).
 template <class T, class F> INLINE void panels(int64_t first, int64_t columns, F f) {
-    constexpr int64_t FULL = 4 * WIDTH<T>;
-    for (; columns - first >= FULL; first += FULL) f(first, Number<4>{});
+    constexpr int64_t FULL = VECTORS * WIDTH<T>;
+    for (; columns - first >= FULL; first += FULL) f(first, Number<VECTORS>{});
     switch ((columns - first + WIDTH<T> - 1) / WIDTH<T>) {
     case 1: return f(first, Number<1>{});
     case 2: return f(first, Number<2>{});
+#if defined(__AVX512F__)
     case 3: return f(first, Number<3>{});
     case 4: return f(first, Number<4>{});
+#endif
     }
 }
 template <class T> INLINE int64_t padded_to_vector(int64_t n) { return (n + WIDTH<T> - 1) / WIDTH<T> * WIDTH<T>; }

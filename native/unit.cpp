@@ -31,21 +31,23 @@ template <class M> static void pack(const tg_job &job, bool backward, int64_t pa
 }
 
 // Sums over k in two halves: with one or two rows a single sum would wait for itself.
-template <class T, int R> static INLINE void multiply_apart(Vec<T> (&sum)[R][4], int64_t depth, const T *const *a, const T *b) {
-    Vec<T> other[R][4] = {};
-    const T *second[R];
+template <class T, int R>
+OF_ITS_OWN static void multiply_halves(Vec<T> (&sums)[R][4], int64_t depth, const T *const *a, const T *b, int64_t apart) {
+    Vec<T> sum[R][4], other[R][4] = {};
+    copy(sums, sum);
+    const T *first[R], *second[R];
     const int64_t half = depth / 2;
 #pragma GCC unroll 8
-    for (int r = 0; r < R; ++r) second[r] = a[r] + half;
-    const T *b2 = b + half * 4 * WIDTH<T>;
-    for (int64_t k = 0; k < half; ++k, b += 4 * WIDTH<T>, b2 += 4 * WIDTH<T>) {
+    for (int r = 0; r < R; ++r) first[r] = a[r], second[r] = a[r] + half;
+    const T *b2 = b + half * VECTORS * WIDTH<T>;
+    for (int64_t k = 0; k < half; ++k, b += VECTORS * WIDTH<T>, b2 += VECTORS * WIDTH<T>) {
 #pragma GCC unroll 8
         for (int r = 0; r < R; ++r) {
-            const Vec<T> x = all(a[r][k]), x2 = all(second[r][k]);
+            const Vec<T> x = all(first[r][k]), x2 = all(second[r][k]);
 #pragma GCC unroll 8
             for (int v = 0; v < 4; ++v) {
-                sum[r][v] += x * load(b + v * WIDTH<T>);
-                other[r][v] += x2 * load(b2 + v * WIDTH<T>);
+                sum[r][v] += x * vector_of<T, 4>(b, v, apart);
+                other[r][v] += x2 * vector_of<T, 4>(b2, v, apart);
             }
         }
     }
@@ -53,11 +55,11 @@ template <class T, int R> static INLINE void multiply_apart(Vec<T> (&sum)[R][4],
 #pragma GCC unroll 8
         for (int r = 0; r < R; ++r)
 #pragma GCC unroll 8
-            for (int v = 0; v < 4; ++v) sum[r][v] += all(a[r][depth - 1]) * load(b2 + v * WIDTH<T>);
+            for (int v = 0; v < 4; ++v) sum[r][v] += all(a[r][depth - 1]) * vector_of<T, 4>(b2, v, apart);
 #pragma GCC unroll 8
     for (int r = 0; r < R; ++r)
 #pragma GCC unroll 8
-        for (int v = 0; v < 4; ++v) sum[r][v] += other[r][v];
+        for (int v = 0; v < 4; ++v) sums[r][v] = sum[r][v] + other[r][v];
 }
 
 template <class T>
@@ -65,19 +67,29 @@ static void step(int64_t inputs, int64_t hidden, int64_t streams, const T *packe
     constexpr int W = WIDTH<T>;
     const Layout<T> l(inputs, hidden);
     for (int64_t block = 0; block < l.blocks(); ++block) {
+        const T *bias = packed + l.bias() + block * 4 * W, *w_ih = packed + l.w_ih() + block * 4 * W * inputs;
+        const T *w_hh = packed + l.w_hh() + block * 4 * W * hidden;
         tiles(streams, [&](int64_t first, auto height, int64_t) {
-            constexpr int R = decltype(height)::value;
+            constexpr int R = decltype(height)::value, G = R <= FEW ? 4 : VECTORS;
             const T *rows_x[R], *rows_h[R];
-            Vec<T> sum[R][4];
+            Vec<T> gates[R][4];
 #pragma GCC unroll 8
             for (int r = 0; r < R; ++r) rows_x[r] = x + (first + r) * inputs, rows_h[r] = h + (first + r) * l.padded;
-            Forward<T>::start(sum, packed + l.bias() + block * 4 * W);
-            multiply(sum, inputs, rows_x, packed + l.w_ih() + block * 4 * W * inputs);
-            if constexpr (R <= 2 && R < ROWS) multiply_apart(sum, hidden, rows_h, packed + l.w_hh() + block * 4 * W * hidden);
-            else multiply(sum, hidden, rows_h, packed + l.w_hh() + block * 4 * W * hidden);
+#pragma GCC unroll 2
+            for (int gate = 0; gate < 4; gate += G) {
+                Vec<T> sum[R][G];
+                Forward<T>::start(sum, bias + gate * W);
+                multiply(sum, inputs, rows_x, w_ih + gate * W * inputs, VECTORS * W * inputs);
+                if constexpr (R <= VECTORS / 2) multiply_halves(sum, hidden, rows_h, w_hh, VECTORS * W * hidden);
+                else multiply(sum, hidden, rows_h, w_hh + gate * W * hidden, VECTORS * W * hidden);
+#pragma GCC unroll 8
+                for (int r = 0; r < R; ++r)
+#pragma GCC unroll 8
+                    for (int v = 0; v < G; ++v) gates[r][gate + v] = sum[r][v];
+            }
 #pragma GCC unroll 8
             for (int r = 0; r < R; ++r) {
-                const Vec<T> i = sigmoid(sum[r][0]), f = sigmoid(sum[r][1]), g = tanh(sum[r][2]), o = sigmoid(sum[r][3]);
+                const Vec<T> i = sigmoid(gates[r][0]), f = sigmoid(gates[r][1]), g = tanh(gates[r][2]), o = sigmoid(gates[r][3]);
                 T *cell = c + (first + r) * l.padded + block * W;
                 const Vec<T> next = f * load(cell) + i * g;
                 store(cell, next);
@@ -151,7 +163,7 @@ const tg_unit UNIT(TG_ISA) = {
     [](const tg_job *job, const tg_slot *slot, tg_barrier *barrier) {
         by_type(job->p->dtype, [&](auto one) { Backward<decltype(one)>(*job, *slot).run(barrier); });
     },
-    [](int64_t dtype) { return by_type(dtype, [](auto one) { return int64_t(4) * WIDTH<decltype(one)>; }); },
+    [](int64_t dtype) { return by_type(dtype, [](auto one) { return int64_t(VECTORS) * WIDTH<decltype(one)>; }); },
     [](int64_t dtype, int64_t inputs, int64_t hidden) {
         return dtype == TG_FLOAT64 ? Layout<double>(inputs, hidden).forward_size() : Layout<float>(inputs, hidden).forward_size();
     },

@@ -5,7 +5,7 @@
 #pragma once
 
 #include <stdint.h>
-#if defined(__AVX512F__)
+#if defined(__AVX2__)
 #include <immintrin.h>
 #endif
 
@@ -155,6 +155,8 @@ INLINE Vec<float> inverse(Vec<float> d) {
 INLINE Vec<float> within(Vec<float> x, float most) {
 #if defined(__AVX512F__)
     return (Vec<float>)_mm512_max_ps((__m512)all(-most), _mm512_min_ps((__m512)all(most), (__m512)x)); // of NaN they return the second
+#elif defined(__AVX2__)
+    return (Vec<float>)_mm256_max_ps((__m256)all(-most), _mm256_min_ps((__m256)all(most), (__m256)x));
 #else
     x = x > most ? all(most) : x;
     return x < -most ? all(-most) : x;

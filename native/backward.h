@@ -6,7 +6,9 @@
 
 namespace TG_ISA {
 
-constexpr int64_t LINES = 512; // of a panel of the recurrent weights that are used for all rows before the next: 128 KiB
+constexpr int64_t LINES = 512; // of a panel of the recurrent weights that are used for all rows before the next: 128 KiB, or 32 with AVX2
+constexpr int64_t SOON = 16; // rows that are fetched ahead where they lie far apart
+constexpr int64_t NEAR = 256 << 10; // bytes of a gradient that stays in the L2 cache from one sum to the next
 constexpr int64_t DEPTH = 256; // sequences times steps that one product for the weights' gradients sums over
 
 template <class M> struct Backward {
@@ -266,20 +268,26 @@ template <class M> struct Backward {
     void products(const T *const *rows, int64_t columns, T *out) {
         constexpr int W = WIDTH<T>;
         const int64_t lines = last_line() - first_line();
+        const bool far = !first_sum && 4 * p.hidden * columns * int64_t(sizeof(T)) > NEAR;
         panels<T>(0, columns, [&](int64_t column, auto vectors) {
             constexpr int V = decltype(vectors)::value;
-            for (int64_t k = 0; k < waiting; k += HELD<M>)
+            for (int64_t k = 0; k < waiting; k += HELD<M>) {
+                for (int64_t i = 0; i < HELD<M>; ++i) __builtin_prefetch(rows[k + i + SOON < waiting ? k + i + SOON : 0] + column);
                 for (int v = 0; v < V; ++v) {
                     const int64_t at = column + v * W, left = columns - at;
                     M *line = panel + (k / HELD<M> * V + v) * W;
                     if constexpr (HELD<M> == 2) store(line, pair_of(rows, k, at, left));
                     else store(line, load_part(rows[k] + at, left));
                 }
+            }
             for (int64_t first = 0; first < lines; first += ROWS) {
                 const int64_t height = lines - first < ROWS ? lines - first : ROWS;
                 by_height(height, first, 0, [&](int64_t line, auto number, int64_t) {
                     constexpr int R = decltype(number)::value;
                     Vec<T> sum[R][V] = {};
+                    if (far) // these lines of the cache lie far apart, so nothing else fetches them
+#pragma GCC unroll 8
+                        for (int r = 0; r < R; ++r) __builtin_prefetch(place_of_line(first_line() + line + r, column, columns, out), 1);
                     multiply_columns(sum, factors<M>(waiting), tall + line * factors<M>(waiting), ROWS, panel);
 #pragma GCC unroll 8
                     for (int r = 0; r < R; ++r) put<V>(sum[r], first_line() + line + r, column, columns, out);
@@ -287,12 +295,16 @@ template <class M> struct Backward {
             }
         });
     }
-    // A row of sums to its gate's row in torch's order.
-    template <int V> INLINE void put(const Vec<T> (&sum)[V], int64_t line, int64_t column, int64_t columns, T *out) {
+    // Where a row of sums belongs in torch's order: nowhere if it is padding.
+    INLINE T *place_of_line(int64_t line, int64_t column, int64_t columns, T *out) const {
         constexpr int W = WIDTH<T>;
         const int64_t unit = line / (4 * W) * W + line % W, gate = line / W % 4;
-        if (unit >= p.hidden) return;
-        T *place = out + (gate * p.hidden + unit) * columns + column;
+        return unit < p.hidden ? out + (gate * p.hidden + unit) * columns + column : nullptr;
+    }
+    template <int V> INLINE void put(const Vec<T> (&sum)[V], int64_t line, int64_t column, int64_t columns, T *out) {
+        constexpr int W = WIDTH<T>;
+        T *place = place_of_line(line, column, columns, out);
+        if (!place) return;
         for (int v = 0; v < V; ++v) {
             const int64_t left = columns - column - v * W;
             store_part(place + v * W, first_sum ? sum[v] : sum[v] + load_part(place + v * W, left), left);

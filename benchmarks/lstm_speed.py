@@ -70,6 +70,8 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=2.0, help="for each side of each pair (default: 2)")
     parser.add_argument("--data", type=Path, help="ETTh1.csv, for the part 'network'")
     options = parser.parse_args()
+    if options.data is not None and not options.data.is_file():
+        parser.error(f"no such file: {options.data}")
     torch.set_num_threads(options.threads)
     torch.set_flush_denormal(True)
     peak = measure_peak(options.threads)

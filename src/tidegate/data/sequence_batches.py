@@ -27,12 +27,9 @@ class SequenceBatch(NamedTuple):
 def cut_batch(sequences: Sequences, numbers_B: np.ndarray) -> SequenceBatch:
     """The sequences with these numbers, padded with zeros."""
     begins, lengths = sequences.offsets[numbers_B], sequences.lengths[numbers_B]
-    steps = int(lengths.max(initial=0))
-    if len(lengths) and (lengths == steps).all():
-        return SequenceBatch(sequences.values[begins[:, None] + np.arange(steps)], lengths, numbers_B)
-    x_BTC = np.zeros((len(numbers_B), steps, sequences.values.shape[1]), np.float32)
-    inside = np.arange(steps) < lengths[:, None]
-    x_BTC[inside] = sequences.values[(begins[:, None] + np.arange(steps))[inside]]
+    x_BTC = np.zeros((len(numbers_B), int(lengths.max(initial=0)), sequences.values.shape[1]), np.float32)
+    for row, begin, length in zip(x_BTC, begins.tolist(), lengths.tolist(), strict=True):
+        row[:length] = sequences.values[begin : begin + length]
     return SequenceBatch(x_BTC, lengths, numbers_B)
 
 

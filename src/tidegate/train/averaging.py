@@ -1,17 +1,39 @@
 """A moving average of the weights: it generalises better than the last of them, and sooner."""
 
+import copy
+
 import torch
 from torch import Tensor, nn
-from torch.optim.swa_utils import AveragedModel
 
 
-def averaged_twin(network: nn.Module, decay: float) -> AveragedModel:
-    """A twin of the network that `update_parameters(network)` moves on; after n updates the decay is (1 + n) / (4 + n), at most `decay`."""
+class MovingAverage(nn.Module):
+    """A twin of a network, `module`, that `update` moves on; after n updates the decay is (1 + n) / (4 + n), at most `decay`.
+
+    torch's AveragedModel, which goes through the modules by name at every step: most of a millisecond that a small network's step feels.
+    """
+
+    n_averaged: Tensor
+
+    def __init__(self, network: nn.Module, decay: float) -> None:
+        super().__init__()
+        self.module = copy.deepcopy(network)
+        self.decay = decay
+        self.register_buffer("n_averaged", torch.tensor(0))
+        self._from, self._to = _tensors(network), _tensors(self.module)
 
     @torch.no_grad()
-    def move(averages: tuple[Tensor, ...] | list[Tensor], weights: tuple[Tensor, ...] | list[Tensor], count: Tensor | int) -> None:
-        share = 1.0 - min(decay, (1 + int(count)) / (4 + int(count)))
-        for average, weight in zip(averages, weights, strict=True):
-            average.lerp_(weight, share)
+    def update(self) -> None:
+        """Move the weights on towards what the network's are now; its other state is taken as it is."""
+        count = int(self.n_averaged)
+        (weights, state), (averages, own_state) = self._from, self._to
+        if count:
+            torch._foreach_lerp_(averages, weights, 1.0 - min(self.decay, (1 + count) / (4 + count)))
+        else:
+            torch._foreach_copy_(averages, weights)
+        for kept, now in zip(own_state, state, strict=True):
+            kept.copy_(now)
+        self.n_averaged += 1
 
-    return AveragedModel(network, multi_avg_fn=move)
+
+def _tensors(network: nn.Module) -> tuple[list[Tensor], list[Tensor]]:
+    return [weight.detach() for weight in network.parameters()], list(network.buffers())

@@ -12,12 +12,11 @@ from typing import Generic, Protocol, TypeVar
 
 import torch
 from torch import Tensor, nn
-from torch.optim.swa_utils import AveragedModel
 
 from tidegate.config import LoopSettings
 from tidegate.errors import TrainingError
 from tidegate.nn.lstm import rounded_products
-from tidegate.train.averaging import averaged_twin
+from tidegate.train.averaging import MovingAverage
 from tidegate.train.events import EpochEnded, Event, Saved, Started, Stepped, Stopped
 from tidegate.train.optimiser import build_optimiser, learning_rate, optimiser_tensors, restore_optimiser
 
@@ -89,7 +88,7 @@ def fit(job: Job[B], checkpoint: Checkpoint | None = None) -> Iterator[Event]:
 def _fit(job: Job[B], checkpoint: Checkpoint | None) -> Iterator[Event]:
     network, settings = job.network, job.settings
     optimiser = build_optimiser(network, settings)
-    twin = averaged_twin(network, settings.average) if settings.average else None
+    twin = MovingAverage(network, settings.average) if settings.average else None
     judged = twin.module if twin else network
     progress, best = Progress(), _copy(network)
     if checkpoint:
@@ -106,7 +105,7 @@ def _fit(job: Job[B], checkpoint: Checkpoint | None) -> Iterator[Event]:
         while progress.batch < len(batches) and not progress.stopped:
             stepped = _step(job, optimiser, batches, progress, clock)
             if twin:
-                twin.update_parameters(network)
+                twin.update()
             yield stepped
             progress.stopped = _out_of_budget(job, progress)
             if job.save and not progress.stopped and time.monotonic() - saved > settings.checkpoint_seconds:
@@ -244,7 +243,7 @@ def _copy(network: nn.Module) -> dict[str, Tensor]:
 
 
 def _pack(
-    network: nn.Module, twin: AveragedModel | None, optimiser: torch.optim.Optimizer, best: dict[str, Tensor], progress: Progress
+    network: nn.Module, twin: MovingAverage | None, optimiser: torch.optim.Optimizer, best: dict[str, Tensor], progress: Progress
 ) -> Checkpoint:
     tensors = {f"network.{name}": value for name, value in network.state_dict().items()}
     tensors |= {f"twin.{name}": value for name, value in (twin.state_dict() if twin else {}).items()}
@@ -254,7 +253,7 @@ def _pack(
 
 
 def _restore(
-    checkpoint: Checkpoint, network: nn.Module, twin: AveragedModel | None, optimiser: torch.optim.Optimizer
+    checkpoint: Checkpoint, network: nn.Module, twin: MovingAverage | None, optimiser: torch.optim.Optimizer
 ) -> tuple[Progress, dict[str, Tensor]]:
     def part(prefix: str) -> dict[str, Tensor]:
         return {name.removeprefix(prefix): value for name, value in checkpoint.tensors.items() if name.startswith(prefix)}

@@ -8,7 +8,8 @@
 namespace TG_ISA {
 
 constexpr int64_t ROWS_AT_ONCE = 192; // sequences times steps whose input products are made together: 192 rows of 4H stay in the L2 cache
-constexpr int64_t FEW_INPUTS = 48;    // with fewer inputs their product is a part of the step: a round trip through memory costs more
+constexpr int64_t FEW_INPUTS = 48;    // with fewer inputs their product is a part of the step: a round trip through memory costs more;
+constexpr int64_t SOME_ROWS = 6;      // and where tiles are narrow, with so many sequences always
 constexpr int64_t LONG = 640, STAYING = 96; // lines of the recurrent weights: with more, so many at a time, 24 KiB
 
 template <class M> struct Pointers {
@@ -43,7 +44,7 @@ template <class M> struct Forward {
 
     Forward(const tg_job &job_, const tg_slot &s_)
         : job(job_), p(*job_.p), s(s_), l(p.inputs, p.hidden), weights((const M *)job.packed + s.direction * l.forward_size()),
-          training(s.gates != nullptr), fused(p.inputs <= FEW_INPUTS) {
+          training(s.gates != nullptr), fused(in_step(p)) {
         T *free = (T *)s.scratch;
         zeros = free;
         free += l.padded;
@@ -71,11 +72,12 @@ template <class M> struct Forward {
     }
     static int64_t scratch_size(const tg_problem &p, int64_t rows, bool training) {
         const Layout<M> l(p.inputs, p.hidden);
-        const bool fused = p.inputs <= FEW_INPUTS;
+        const bool fused = in_step(p);
         int64_t size = l.padded + rows * 4 * WIDTH<T> + ((5 * rows + rows_of_x(rows, fused)) * int64_t(sizeof(void *)) + int64_t(sizeof(T)) - 1) / int64_t(sizeof(T));
         if (!training) size += rows * l.padded + (fused ? 0 : (ROWS_AT_ONCE + rows) * l.stride);
         return size + rows_of_x(rows, fused) * place_of<M>(p.inputs) + rows * place_of<M>(p.hidden);
     }
+    static bool in_step(const tg_problem &p) { return p.inputs <= FEW_INPUTS || (VECTORS < 4 && p.batch >= SOME_ROWS); }
     static int64_t rows_of_x(int64_t rows, bool fused) { return fused ? rows : ROWS_AT_ONCE + rows; }
 
     T *y_of(int64_t r, int64_t step) const {

@@ -376,6 +376,7 @@ def onnx_session(layer: nn.LSTM, sizes: Shape, threads: int) -> Any:
     )
     choices = onnxruntime.SessionOptions()
     choices.intra_op_num_threads = threads
+    choices.add_session_config_entry("session.intra_op.allow_spinning", "0")  # or its threads would go on through our calls
     model = make.make_model(graph, opset_imports=[make.make_opsetid("", 14)], ir_version=8).SerializeToString()
     return onnxruntime.InferenceSession(model, choices, providers=["CPUExecutionProvider"])
 

@@ -6,8 +6,8 @@
 
 namespace TG_ISA {
 
-constexpr int64_t LINES = 512; // of a panel of the recurrent weights that are used for all rows before the next: 128 KiB, or 32 with AVX2
-constexpr int64_t SOON = 16; // rows that are fetched ahead where they lie far apart
+constexpr int64_t LINES = 512;      // of a panel of the recurrent weights that are used for all rows before the next: 128 KiB, or 32 with AVX2
+constexpr int64_t SOON = 16;        // rows that are fetched ahead where they lie far apart
 constexpr int64_t NEAR = 256 << 10; // bytes of a gradient that stays in the L2 cache from one sum to the next
 constexpr int64_t DEPTH = VECTORS < 4 ? 512 : 256; // sequences times steps that one product for the weights' gradients sums over
 

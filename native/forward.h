@@ -73,7 +73,8 @@ template <class M> struct Forward {
     static int64_t scratch_size(const tg_problem &p, int64_t rows, bool training) {
         const Layout<M> l(p.inputs, p.hidden);
         const bool fused = in_step(p);
-        int64_t size = l.padded + rows * 4 * WIDTH<T> + ((5 * rows + rows_of_x(rows, fused)) * int64_t(sizeof(void *)) + int64_t(sizeof(T)) - 1) / int64_t(sizeof(T));
+        const int64_t pointers = (5 * rows + rows_of_x(rows, fused)) * int64_t(sizeof(void *));
+        int64_t size = l.padded + rows * 4 * WIDTH<T> + (pointers + int64_t(sizeof(T)) - 1) / int64_t(sizeof(T));
         if (!training) size += rows * l.padded + (fused ? 0 : (ROWS_AT_ONCE + rows) * l.stride);
         return size + rows_of_x(rows, fused) * place_of<M>(p.inputs) + rows * place_of<M>(p.hidden);
     }
@@ -123,7 +124,8 @@ template <class M> struct Forward {
         const int64_t rows = s.place[end] - s.place[begin];
         const M **x = at.x;
         for (int64_t step = begin; step < end; ++step)
-            for (int64_t r = 0; r < s.active[step]; ++r, ++x) *x = as_factors<M>(x_of(r, step), p.inputs, factors_x + (x - at.x) * place_of<M>(p.inputs));
+            for (int64_t r = 0; r < s.active[step]; ++r, ++x)
+                *x = as_factors<M>(x_of(r, step), p.inputs, factors_x + (x - at.x) * place_of<M>(p.inputs));
         T *out = gates + (training ? s.place[begin] : 0) * l.stride;
         for (int64_t block = first_block(); block < last_block(); ++block)
             for (int gate = 0; gate < 4; gate += VECTORS)
@@ -192,7 +194,8 @@ template <class M> struct Forward {
                     T *place = partial + first * 4 * W + gate * W;
                     if (line) get(sum, place, 4 * W);
                     else begin_sums(sum, first, block, gate);
-                    multiply(sum, deep, at.h + first, here, VECTORS * W * factors<M>(p.hidden), ahead<M, G>(next, deep, number, count_tiles(rows)), line);
+                    const Ahead<M> fetched = ahead<M, G>(next, deep, number, count_tiles(rows));
+                    multiply(sum, deep, at.h + first, here, VECTORS * W * factors<M>(p.hidden), fetched, line);
                     if constexpr (G == 4)
                         if (line + deep == depth) return activate(sum, first, block);
                     put(sum, place, 4 * W);

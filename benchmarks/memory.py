@@ -28,7 +28,7 @@ from tidegate.config_classify import LSTMClassifierSettings
 from tidegate.nn import backend
 from tidegate.nn.classifier import ClassifierShape, LSTMClassifier
 from tidegate.tasks.computing import computing
-from tidegate.train.averaging import averaged_twin
+from tidegate.train.averaging import MovingAverage
 
 SYMBOLS, RECALLED = 8, 10
 HELD_OUT = 1_000
@@ -133,14 +133,14 @@ def solve(name: str, steps: int, init: str, seed: int, options: argparse.Namespa
     torch.manual_seed(seed)
     network = Recaller(problem, found["hidden"], init, steps)
     optimiser = OPTIMISERS[found["optimiser"]](network.parameters(), found["rate"])
-    twin, random = averaged_twin(network, options.average), np.random.default_rng((0, seed))
+    twin, random = MovingAverage(network, options.average), np.random.default_rng((0, seed))
     held_out = [problem.draw(steps, HELD_OUT // 8, np.random.default_rng((1, seed, part))) for part in range(8)]
     found |= {"problem": name, "T": steps, "init": init, "seed": seed, "solved": False, "updates": 0, "seconds": 0.0}
     begin = time.perf_counter()
     while not found["solved"] and found["seconds"] < options.limit:
         for _ in range(UPDATES):
             update(network, problem, optimiser, problem.draw(steps, found["batch"], random), options.clip)
-            twin.update_parameters(network)
+            twin.update()
         with torch.no_grad():
             error = statistics.fmean(problem.judge(twin(batch.x_BTI), batch.y)[1] for batch in held_out)
         seconds = time.perf_counter() - begin

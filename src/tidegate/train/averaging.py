@@ -25,12 +25,11 @@ class MovingAverage(nn.Module):
     def update(self) -> None:
         """Move the weights on towards what the network's are now; its other state is taken as it is."""
         count = int(self.n_averaged)
-        (weights, state), (averages, own_state) = self._from, self._to
-        if count:
-            torch._foreach_lerp_(averages, weights, 1.0 - min(self.decay, (1 + count) / (4 + count)))
-        else:
-            torch._foreach_copy_(averages, weights)
-        for kept, now in zip(own_state, state, strict=True):
+        (weights, state), (averages, state_kept) = self._from, self._to
+        share = 1.0 - min(self.decay, (1 + count) / (4 + count)) if count else 1.0
+        for average, weight in zip(averages, weights, strict=True):
+            average.lerp_(weight, share)
+        for kept, now in zip(state_kept, state, strict=True):
             kept.copy_(now)
         self.n_averaged += 1
 

@@ -142,7 +142,7 @@ def solve(name: str, steps: int, init: str, seed: int, options: argparse.Namespa
             update(network, problem, optimiser, problem.draw(steps, found["batch"], random), options.clip)
             twin.update()
         with torch.no_grad():
-            error = statistics.fmean(problem.judge(twin(batch.x_BTI), batch.y)[1] for batch in held_out)
+            error = statistics.fmean(problem.judge(twin.module(batch.x_BTI), batch.y)[1] for batch in held_out)
         seconds = time.perf_counter() - begin
         found |= {"solved": error < problem.solved, "updates": found["updates"] + UPDATES, "seconds": seconds, "error": error}
         say(f"{name} T {steps}, {init}, seed {seed}: {found['updates']} updates, {seconds:.0f} s, held-out error {error:.5f}")

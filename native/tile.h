@@ -15,8 +15,9 @@ constexpr int VECTORS = 2;
 // So few rows are multiplied with four vectors: with two, the few sums would wait for themselves.
 constexpr int FEW = VECTORS < 4 ? 3 : 0;
 
-// With 16 registers the inner loops keep their sums in them only as functions of their own.
-#if defined(__AVX512F__)
+// With 16 registers the inner loops keep their sums in them only as functions of their own. With AddressSanitizer it is the compiler's time that
+// counts.
+#if defined(__AVX512F__) && !defined(__SANITIZE_ADDRESS__)
 #define OF_ITS_OWN INLINE
 #else
 #define OF_ITS_OWN __attribute__((noinline))

@@ -9,7 +9,8 @@ from torch import Tensor, nn
 class MovingAverage(nn.Module):
     """A twin of a network, `module`, that `update` moves on; after n updates the decay is (1 + n) / (4 + n), at most `decay`.
 
-    torch's AveragedModel, which goes through the modules by name at every step: most of a millisecond that a small network's step feels.
+    torch's AveragedModel does the same, but goes through the modules by name at every step: most of a millisecond, which a small network's
+    step feels. Both networks stay on their device from here on.
     """
 
     n_averaged: Tensor
@@ -19,20 +20,16 @@ class MovingAverage(nn.Module):
         self.module = copy.deepcopy(network)
         self.decay = decay
         self.register_buffer("n_averaged", torch.tensor(0))
-        self._from, self._to = _tensors(network), _tensors(self.module)
+        self._pairs = list(zip(self.module.parameters(), network.parameters(), strict=True))
+        self._state = list(zip(self.module.buffers(), network.buffers(), strict=True))
 
     @torch.no_grad()
     def update(self) -> None:
         """Move the weights on towards what the network's are now; its other state is taken as it is."""
         count = int(self.n_averaged)
-        (weights, state), (averages, state_kept) = self._from, self._to
         share = 1.0 - min(self.decay, (1 + count) / (4 + count)) if count else 1.0
-        for average, weight in zip(averages, weights, strict=True):
+        for average, weight in self._pairs:
             average.lerp_(weight, share)
-        for kept, now in zip(state_kept, state, strict=True):
+        for kept, now in self._state:
             kept.copy_(now)
         self.n_averaged += 1
-
-
-def _tensors(network: nn.Module) -> tuple[list[Tensor], list[Tensor]]:
-    return [weight.detach() for weight in network.parameters()], list(network.buffers())

@@ -41,6 +41,9 @@ class Training(ABC, Generic[C]):
 
     task: str
 
+    def go_on(self, begun: C) -> None:
+        """Called first where a stopped run goes on: the settings that it was begun with, for what reading the data needs of them."""
+
     @abstractmethod
     def read(self) -> dict[str, Any]:
         """Read the data. Where it lay, for run.json: path, sha256, rows."""
@@ -89,6 +92,8 @@ def train_run(
     with ExitStack() as held:
         if folder is not None:
             held.enter_context(folder.training())
+            if folder.exists("config.json"):
+                training.go_on(begun_with(folder, type(asked)))
         data = training.read()
         if folder is not None:
             check_unchanged(folder, data)
@@ -165,10 +170,15 @@ def changed_since(folder: RunFolder) -> list[str]:
     return [f"begun with {'; '.join(changes)}: training goes on the same to rounding, not to the bit"]
 
 
+def begun_with(folder: RunFolder, kind: type[C]) -> C:
+    """The settings that a run began with."""
+    return build_settings(json.loads(folder.read_text("config.json")), kind)
+
+
 def stored_config(folder: RunFolder, asked: C, here: C) -> C:
     """The settings that the stopped run began with. Raises RunError if a setting that was asked for differs (as `here` has it, which is
     complete for the data: a frequency, say, has several names)."""
-    stored = build_settings(json.loads(folder.read_text("config.json")), type(asked))
+    stored = begun_with(folder, type(asked))
     resolve_device(stored.training.device)
     differing = _differences(asked.model_dump(exclude_unset=True), here.model_dump(), stored.model_dump())
     if differing:

@@ -7,8 +7,9 @@ from pathlib import Path
 import pytest
 
 from benchmarks.kill_resume import CALL, kill_once, start
-from tests.tasks.transcription.tiny import COMMAND, write_corpus
+from tests.tasks.transcription.tiny import COMMAND, config, write_corpus
 from tidegate.cli import app
+from tidegate.tasks.transcription.verbs import train
 
 SETTINGS = ("training.max_epochs=50", "training.checkpoint_seconds=0.01", "network.dropout=0.2", "training.speeds=[0.9,1.0]")
 MORE = [*(part for key in SETTINGS for part in ("--set", key)), "--quiet"]
@@ -65,6 +66,19 @@ def test_errors_on_resume_lose_nothing(killed: tuple[Path, Path], capsys: pytest
         assert said in capsys.readouterr().err, said
     kept = {path: content for path, content in before.items() if path.suffix != ".tmp"}
     assert {path: path.read_bytes() for path in kept} == kept
+
+
+def test_what_is_not_said_again_is_as_it_was(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    corpus, run, stopped = write_corpus(tmp_path / "corpus"), tmp_path / "R", iter([False, True])
+    first = config(data={"tokens": "words", "test_speakers": ["anna"], "kind": "folder"})
+    assert train(corpus, first, run, interrupted=lambda: next(stopped)).interrupted
+    plain = ["train", "transcribe", str(corpus), "--out", str(run), "--resume", "--quiet", *COMMAND]
+    assert app.run([*plain, "--tokens", "characters"]) == 2, "another corpus, as it were"
+    assert "has changed since this run began" in capsys.readouterr().err
+    assert app.run(plain) == 0
+    assert not train(corpus, first, tmp_path / "whole").interrupted
+    for name in ("model.safetensors", "scores.json", "config.json"):
+        assert (run / name).read_bytes() == (tmp_path / "whole" / name).read_bytes(), name
 
 
 def test_a_stopped_and_killed_training_goes_on_to_the_same_bits(killed: tuple[Path, Path], tmp_path: Path) -> None:

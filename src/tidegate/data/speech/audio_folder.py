@@ -38,7 +38,7 @@ def read_audio_folder(root: Path, tokens: TokenKind | None) -> Found:
         if fault:
             faults[name] = fault
         utterances.append(Utterance(name, root / path, said, text, speakers.get(path, ""), part, spans))
-    notes = [] if tokens else [f"transcripts are read as {kind}"]
+    notes = [f"transcripts are read as {kind}"]
     if has_parts:
         notes.append("parts are the folders " + ", ".join(sorted({path.parts[0] for path in used})))
         if len(used) < len(audio):

@@ -67,7 +67,7 @@ def read_manifest(path: Path, tokens: TokenKind | None) -> Found:
             faults[name] = fault
         utterances.append(Utterance(name, audio, said, row.text("text"), row.text("speaker"), _SPLITS.get(split, "train")))
     utterances, faults = _without_suffixes(utterances, faults)
-    notes = [] if tokens else [f"transcripts are read as {kind}"]
+    notes = [f"transcripts are read as {kind}"]
     if has_splits:
         return Found(utterances, faults, kind, [*notes, "parts are the column split"])
     utterances, words = parts_by_prompt(utterances)

@@ -48,6 +48,12 @@ class SpeechTraining(Training[TranscribeConfig]):
         assert self._material is not None
         return self._material
 
+    def go_on(self, begun: TranscribeConfig) -> None:
+        """What the corpus is, where it is not said again, is as it was: parts and tokens follow from it."""
+        data = self._asked.data
+        again = {name: getattr(data, name) for name in data.model_fields_set}
+        self._asked = self._asked.model_copy(update={"data": begun.data.model_copy(update=again)})
+
     def read(self) -> dict[str, Any]:
         """See Training."""
         self._corpus = open_corpus(self._source, self._asked)

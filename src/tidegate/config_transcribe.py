@@ -95,8 +95,9 @@ class SpeechTrainingSettings(LoopSettings):
     """At most so many frames in a batch, padding included."""
     sorted_epochs: Annotated[int, Field(ge=0)] = 1
     """Epochs at the beginning that go from short utterances to long ones (SortaGrad, Amodei et al. 2016)."""
-    speeds: Annotated[tuple[Positive, ...], Field(min_length=1)] = (0.9, 1.0, 1.1)
-    """Each training utterance is played at one of these, drawn anew each epoch (Ko et al. 2015)."""
+    speeds: Annotated[tuple[Positive, ...], Field(min_length=1)] | None = None
+    """Each training utterance is played at one of these, drawn anew each epoch (Ko et al. 2015). None: 0.9, 1 and 1.1 where several
+    speakers are known; else as it is, for one voice learns nothing from another pitch."""
     joined: PositiveInt | None = None
     """Up to so many training utterances of a speaker are said one after the other, so that short ones teach longer strings. None: 6 where
     utterances have fewer than three tokens on average, as single digits do, else 1."""

@@ -11,7 +11,7 @@ from tidegate.config_transcribe import TranscribeConfig
 from tidegate.data.speech.corpus import Part
 from tidegate.data.speech.length_batches import growing, length_batches, pad
 from tidegate.data.speech.masking import MaskSettings, add_noise, mask
-from tidegate.tasks.transcription.material import SpeechMaterial
+from tidegate.tasks.transcription.material import SpeechMaterial, every_speed
 
 
 class SpeechBatch(NamedTuple):
@@ -115,6 +115,6 @@ def joined(material: SpeechMaterial, part: Part, random: np.random.Generator) ->
 
 def _drawn_speeds(config: TranscribeConfig, count: int, random: np.random.Generator) -> np.ndarray:
     """Of each utterance the number of its speed in `material.frames`."""
-    every = [1.0, *sorted(set(config.training.speeds) - {1.0})]
-    allowed = np.array([every.index(speed) for speed in sorted(set(config.training.speeds))])
+    every, drawn = every_speed(config), sorted(set(config.training.speeds or (1.0,)))
+    allowed = np.array([every.index(speed) for speed in drawn])
     return random.choice(allowed, count)

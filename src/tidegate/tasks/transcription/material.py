@@ -30,6 +30,8 @@ NAMED = 5
 """Recordings that are left out are named in the notes up to so many."""
 ASKED = 100
 """Recordings whose headers tell the rate of a corpus."""
+SPEEDS = (0.9, 1.0, 1.1)
+"""Of training utterances where there are several voices."""
 FEW_TOKENS, JOINED = 3, 6
 """With fewer tokens an utterance, training says up to so many utterances one after the other."""
 
@@ -95,6 +97,7 @@ def complete(config: TranscribeConfig, corpus: Corpus, threads: int) -> Transcri
         "threads": settings.threads or threads,
         "device": resolve_device(settings.device),
         "joined": settings.joined or joined_by_default(corpus.part("train")),
+        "speeds": settings.speeds or (SPEEDS if len({it.speaker for it in corpus.part("train")}) > 1 else (1.0,)),
     }
     training = settings.model_copy(update=derived)
     return config.model_copy(update={"data": data.model_copy(update=found), "training": training})
@@ -119,7 +122,7 @@ def gather_speech(corpus: Corpus, config: TranscribeConfig, listen: Callable[[in
     features = feature_settings(config)
     unread: dict[Path, str] = {}
     key = corpus_checksum(corpus) if config.data.cache is not None else ""
-    frames = tuple(_frames(corpus, config, features, speed, unread, listen, key) for speed in _speeds(config))
+    frames = tuple(_frames(corpus, config, features, speed, unread, listen, key) for speed in every_speed(config))
     corpus, frames = _long_enough(corpus, config, frames, unread)
     train = [number for number, it in enumerate(corpus.utterances) if it.part == "train"]
     normaliser = Normaliser.fit(config.data.normalisation or "global", (frames[0][number] for number in train))
@@ -199,8 +202,9 @@ def _with_phone_set(corpus: Corpus, config: TranscribeConfig) -> tuple[Corpus, l
     return replace(corpus, utterances=tuple(folded)), [f"trained on {config.data.phone_set} phones"]
 
 
-def _speeds(config: TranscribeConfig) -> list[float]:
-    return [1.0, *sorted(set(config.training.speeds) - {1.0})]
+def every_speed(config: TranscribeConfig) -> list[float]:
+    """The speeds of `SpeechMaterial.frames`."""
+    return [1.0, *sorted(set(config.training.speeds or ()) - {1.0})]
 
 
 def _frames(

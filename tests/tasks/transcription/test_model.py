@@ -1,6 +1,7 @@
 """A trained recogniser: what it says does not depend on the company, what its files hold is all of it."""
 
 import json
+import weakref
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,7 @@ import torch
 from tests.tasks.transcription.test_fitting import fit
 from tests.tasks.transcription.test_material import gathered
 from tests.tasks.transcription.tiny import RATE, whistle, write_corpus, write_wav
+from tidegate.data.speech.audio import read_audio
 from tidegate.errors import DataError, SettingsError
 from tidegate.runs.plain import json_text
 from tidegate.tasks.transcription import hearing
@@ -101,6 +103,23 @@ def test_files_are_heard_as_their_frames_say(both: tuple[SpeechModel, SpeechMate
         begins = [token.begin for token in one.tokens]
         assert begins == sorted(begins) and all(0 <= token.begin < token.end <= one.seconds for token in one.tokens)
     assert hear(model, []) == []
+
+
+def test_many_files_are_heard_piece_by_piece(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    model, material = fitted(root)
+    paths = [it.audio for it in material.corpus.utterances][:5]
+    whole, alive = hear(model, paths), set[int]()
+
+    def read(path: Path, rate: int) -> tuple[np.ndarray, int]:
+        samples = read_audio(path, rate)[0].copy()
+        alive.add(id(samples))
+        weakref.finalize(samples, alive.discard, id(samples))
+        assert len(alive) <= 2, "the one that was heard last, and the next"
+        return samples, rate
+
+    monkeypatch.setattr(hearing, "read_audio", read)
+    monkeypatch.setattr(hearing, "TOGETHER", 2)
+    assert [(one.audio, one.text, one.seconds) for one in hear(model, paths)] == [(one.audio, one.text, one.seconds) for one in whole]
 
 
 def test_a_speaker_s_recordings_are_normalised_together(root: Path, tmp_path: Path) -> None:

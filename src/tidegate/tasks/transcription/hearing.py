@@ -1,6 +1,6 @@
 """Recordings to transcripts: what is said, how sure that is, and when."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -51,28 +51,36 @@ class Transcript:
         return float(np.mean([one.confidence for one in self.tokens])) if self.tokens else 1.0
 
 
+TOGETHER = 256
+"""Recordings that are heard together."""
+
+
 def hear(model: SpeechModel, paths: Sequence[str | Path], speaker: Statistics | None = None) -> list[Transcript]:
     """The transcript of each recording. Where frames are normalised by speaker, all of them are taken for one speaker's, unless his
     statistics are given. Raises DataError for what cannot be read."""
     rate = feature_settings(model.config).rate
-    return hear_samples(model, [str(path) for path in paths], [read_audio(path, rate)[0] for path in paths], speaker)
+    return hear_samples(model, [str(path) for path in paths], (read_audio(path, rate)[0] for path in paths), speaker)
 
 
 def hear_samples(
-    model: SpeechModel, names: Sequence[str], samples: Sequence[np.ndarray], speaker: Statistics | None = None
+    model: SpeechModel, names: Sequence[str], samples: Iterable[np.ndarray], speaker: Statistics | None = None
 ) -> list[Transcript]:
-    """The same of samples float32 [N] at the model's rate. Raises DataError for those that are shorter than a frame."""
+    """The same of samples float32 [N] at the model's rate, of which one recording's are held at a time; the frames take a quarter of their
+    memory. Raises DataError for those that are shorter than a frame."""
     settings = feature_settings(model.config)
+    frames, seconds, heard = [], [], []
     with computing(model.config.training.threads):
-        frames = [log_mel(torch.from_numpy(one), settings) for one in samples]
-        for name, one in zip(names, frames, strict=True):
-            check_long_enough(name, len(one), settings)
+        for name, one in zip(names, samples, strict=True):
+            frames.append(log_mel(torch.from_numpy(one), settings))
+            seconds.append(len(one) / settings.rate)
+            check_long_enough(name, len(frames[-1]), settings)
         if speaker is None and model.normaliser.kind == "speaker" and frames:
             speaker = statistics_of_speakers(("", one) for one in frames)[""]
-        log_probs = model.log_probs([model.normaliser.apply(one, speaker) for one in frames])
-        return [
-            transcript(model, name, found, len(one) / settings.rate) for name, one, found in zip(names, samples, log_probs, strict=True)
-        ]
+        for first in range(0, len(frames), TOGETHER):
+            some = slice(first, first + TOGETHER)
+            log_probs = model.log_probs([model.normaliser.apply(one, speaker) for one in frames[some]])
+            heard += [transcript(model, *facts) for facts in zip(names[some], log_probs, seconds[some], strict=True)]
+    return heard
 
 
 def hear_utterances(model: SpeechModel, material: SpeechMaterial, numbers: Sequence[int] | np.ndarray) -> list[Transcript]:

@@ -20,7 +20,7 @@ class RecogniserSettings(Settings):
     hidden: PositiveInt = 256
     """Of each direction."""
     layers: PositiveInt = 3
-    dropout: Fraction = 0.2
+    dropout: Fraction = 0.3
     """Between the LSTM layers and before the output; all dropout has one mask over time."""
     input_dropout: Fraction = 0.0
     """On what goes to the first LSTM layer."""

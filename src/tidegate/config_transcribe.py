@@ -91,6 +91,10 @@ class SpeechTrainingSettings(LoopSettings):
     patience: PositiveInt = 1000
     keep: Literal["best", "last"] = "best"
     """best: the weights of the epoch with the lowest error rate on the development part; last: those of the last epoch."""
+    inner_ctc: Annotated[float, Field(ge=0.0)] = 0.3
+    """Weight of the CTC loss of a second output, after the last LSTM layer but one, that only training has (Lee and Watanabe 2021)."""
+    boundaries: Annotated[float, Field(ge=0.0)] = 0.3
+    """Weight of the cross-entropy of an output at the same place that tells in which token each step lies, where labels have times."""
     batch_frames: PositiveInt = 3000
     """At most so many frames in a batch, padding included."""
     sorted_epochs: Annotated[int, Field(ge=0)] = 1

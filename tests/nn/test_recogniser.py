@@ -92,10 +92,30 @@ def naive(net: Recogniser, x_TC: Tensor) -> Tensor:
 @torch.no_grad()
 def test_a_batch_is_what_the_equations_give_each_utterance(name: str) -> None:
     net, x = network(name), frames()
-    found, lengths = net(x, LENGTHS)
+    found, lengths, _ = net(x, LENGTHS)
     assert found.shape[2] == SHAPE.vocabulary + 1
     for row, length, steps in zip(range(4), LENGTHS.tolist(), lengths.tolist(), strict=True):
         assert_close(found[row, :steps], naive(net, x[row, :length]))
+
+
+@pytest.mark.parametrize("name", [name for name in KINDS if "ahead" not in name])
+@torch.no_grad()
+def test_inner_states_are_what_the_top_layer_hears(name: str) -> None:
+    net = network(name)
+    found, lengths, inner = net(frames(), LENGTHS)
+    y, _ = net.lstm.layers[-1](inner, None, lengths)
+    assert_close(net.logits(y), found)
+    single = network(name, layers=1)
+    found, _, inner = single(frames(), LENGTHS)
+    assert_close(single.logits(inner), found)
+
+
+@pytest.mark.parametrize(("pooling", "expected"), [(1, [1, 2, 3, 4, 5, 6, 7]), (2, [2, 4, 6, 7]), (4, [3, 7])])
+def test_a_step_has_the_label_of_its_middle(pooling: int, expected: list[int]) -> None:
+    net = network(f"blstm conv {pooling}")
+    labels = torch.tensor([[1, 2, 3, 4, 5, 6, 7]])
+    assert net.step_labels(labels).tolist() == [expected]
+    assert net.step_labels(labels).shape[1] == net(torch.zeros(1, 7, 10), torch.tensor([7])).logits_BTV.shape[1]
 
 
 @pytest.mark.parametrize("name", KINDS)
@@ -107,9 +127,9 @@ def test_neither_padding_nor_company_matters(name: str, seed: int, padding: int,
     net, x = network(name, dropout=0.0).train(seed % 2 == 0), frames(seed)
     outside = torch.arange(20 + padding) >= LENGTHS[:, None]
     padded = torch.nn.functional.pad(x, (0, 0, 0, padding)).masked_fill(outside[:, :, None], fill)
-    found, lengths = net(padded, LENGTHS)
+    found, lengths, _ = net(padded, LENGTHS)
     for row, length in enumerate(LENGTHS.tolist()):
-        alone, own = net(x[row : row + 1, :length], torch.tensor([length]))
+        alone, own, _ = net(x[row : row + 1, :length], torch.tensor([length]))
         assert own.tolist() == [alone.shape[1]] == [int(lengths[row])]
         assert_close(found[row, : alone.shape[1]], alone[0])
 
@@ -123,7 +143,7 @@ def test_gradients_are_those_of_the_utterances_alone(name: str) -> None:
     weights = list(net.parameters())
 
     def loss(x_BTC: Tensor, lengths_B: Tensor) -> Tensor:
-        logits, steps = net(x_BTC, lengths_B)
+        logits, steps, _ = net(x_BTC, lengths_B)
         inside = torch.arange(logits.shape[1]) < steps[:, None]
         return (logits.log_softmax(2)[..., 1] * inside).sum()
 
@@ -140,7 +160,7 @@ def test_gradients_are_those_of_the_utterances_alone(name: str) -> None:
 def test_lengths_follow_the_formula(name: str) -> None:
     net = network(name)
     for steps in range(1, 21):
-        logits, lengths = net(frames(steps=steps), torch.full((4,), steps))
+        logits, lengths, _ = net(frames(steps=steps), torch.full((4,), steps))
         expected = -(-steps // net.pooling)
         assert logits.shape == (4, expected, SHAPE.vocabulary + 1)
         assert lengths.tolist() == [expected] * 4 == net.num_steps(torch.full((4,), steps)).tolist()
@@ -266,13 +286,13 @@ def test_a_tiny_set_is_learned(name: str) -> None:
     targets, counts = torch.tensor([[1, 2], [3, 4], [5, 6], [6, 1]]), torch.tensor([2, 2, 2, 2])
     optimiser = torch.optim.Adam(net.parameters(), 0.02)
     for _ in range(80):
-        logits, steps = net(x, lengths)
+        logits, steps, _ = net(x, lengths)
         loss = torch.nn.functional.ctc_loss(logits.log_softmax(2).transpose(0, 1), targets, steps, counts)
         optimiser.zero_grad()
         loss.backward()
         optimiser.step()
     with torch.no_grad():
-        logits, steps = net(x, lengths)
+        logits, steps, _ = net(x, lengths)
     for row, own, tokens in zip(logits, steps.tolist(), targets.tolist(), strict=True):
         assert [token for token in row[:own].argmax(1).unique_consecutive().tolist() if token] == tokens
 

@@ -1,5 +1,7 @@
 """The LSTM unit of the networks: stacked layers with the regularisation that suits them."""
 
+from collections.abc import Iterator
+
 import torch
 from torch import Tensor, nn
 from torch.func import functional_call
@@ -52,6 +54,15 @@ class LSTMUnit(nn.Module):
         lengths_B  steps of each sequence, behind which outputs are zero; None: all T.
         """
         last = []
+        for layer in self.layer_by_layer(x_BTI, state, lengths_B):
+            x_BTI = layer[0]
+            last.append(layer[1])
+        return x_BTI, last
+
+    def layer_by_layer(
+        self, x_BTI: Tensor, state: list[State] | None = None, lengths_B: Tensor | None = None
+    ) -> Iterator[tuple[Tensor, State]]:
+        """All hidden states [B, T, D*H] and the last states of each layer, from the lowest to the top one; see `forward`."""
         for number, layer in enumerate(self.layers):
             rate = self.layer_dropout if number else self.input_dropout
             if self.training and rate:
@@ -59,8 +70,7 @@ class LSTMUnit(nn.Module):
             given = (x_BTI, state[number] if state else None, lengths_B)
             dropped = self._dropped(layer)
             x_BTI, states = functional_call(layer, dropped, given) if dropped else layer(*given)
-            last.append(states)
-        return x_BTI, last
+            yield x_BTI, states
 
     def _dropped(self, layer: nn.Module) -> dict[str, Tensor]:
         """The recurrent weights as this batch sees them; none where they are as they are."""

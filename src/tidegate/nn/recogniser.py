@@ -30,10 +30,14 @@ class RecogniserShape(NamedTuple):
 
 
 class Recognition(NamedTuple):
-    """logits [B, T, V + 1], the blank first, and how many of the steps are each utterance's own, [B]; what lies behind means nothing."""
+    """logits [B, T, V + 1], the blank first, and how many of the steps are each utterance's own, [B]; what lies behind means nothing.
+
+    inner_BTH   hidden states of the last layer but one at the same steps (of the only layer, if there is one)
+    """
 
     logits_BTV: Tensor
     lengths_B: Tensor
+    inner_BTH: Tensor
 
 
 class Stage(nn.Module):
@@ -157,8 +161,9 @@ class Recogniser(nn.Module):
         features_BTI = self.stem(x_BTC, lengths_B if padded else None)
         lengths_B = divided(lengths_B, self.pooling)
         features_BTI = functional.pad(features_BTI, (0, 0, 0, self.delay))
-        y_BTH, _ = self.lstm(features_BTI, None, lengths_B + self.delay if padded else None)
-        return Recognition(self.logits(y_BTH[:, self.delay :]), lengths_B)
+        hidden = self.lstm.layer_by_layer(features_BTI, None, lengths_B + self.delay if padded else None)
+        layers = [y_BTH[:, self.delay :] for y_BTH, _ in hidden]
+        return Recognition(self.logits(layers[-1]), lengths_B, layers[-2] if len(layers) > 1 else layers[0])
 
     def logits(self, y_BTH: Tensor) -> Tensor:
         """The output [B, T, V + 1] of the LSTM's hidden states."""
@@ -173,6 +178,11 @@ class Recogniser(nn.Module):
     def time_of(self, step: int) -> tuple[int, int]:
         """The frames that a step of the output stands for: the first, and the one behind the last."""
         return step * self.pooling, (step + 1) * self.pooling
+
+    def step_labels(self, labels_BT: Tensor) -> Tensor:
+        """Labels of steps from those of frames: that of the frame in a step's middle, or of the last frame where that is not there."""
+        frames = labels_BT.shape[1]
+        return labels_BT[:, [min(first + self.pooling // 2, frames - 1) for first in range(0, frames, self.pooling)]]
 
     @property
     def reach(self) -> tuple[int, int]:

@@ -1,5 +1,6 @@
 """Batches of training utterances: each once, the same for the same seed and epoch, whatever is asked for first."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -10,8 +11,8 @@ import torch
 from tests.tasks.transcription.test_material import gathered
 from tests.tasks.transcription.tiny import write_corpus
 from tidegate.data.speech.length_batches import pad
-from tidegate.tasks.transcription.batches import PartBatches, TrainingBatches
-from tidegate.tasks.transcription.material import SpeechMaterial
+from tidegate.tasks.transcription.batches import NO_TOKEN, PartBatches, TrainingBatches, joined
+from tidegate.tasks.transcription.material import SpeechMaterial, every_speed
 
 PLAIN = {"time_masks": 0, "frequency_masks": 0, "joined": 1}
 
@@ -136,3 +137,35 @@ def test_utterances_of_a_part_come_whole_and_short_ones_first(root: Path) -> Non
     some = batches.numbers[batches.batches[0]]
     assert torch.equal(batches[0].x_BTC, pad([material.normalised(int(one)) for one in some])[0])
     assert len(PartBatches(material, np.zeros(0, np.int64))) == 0
+
+
+def test_a_frame_has_the_token_in_which_its_middle_lies(root: Path) -> None:
+    material = material_of(root, speeds=[0.8, 1.25], joined=3)
+    known = material.numbers("train")[1:]  # one utterance has no times
+    spans: list[np.ndarray | None] = [None] * len(material.targets)
+    for number in known:
+        edges = np.sort(np.random.default_rng(number).uniform(0.05, 0.9, len(material.targets[number]) + 1))
+        spans[number] = np.stack([edges[:-1], edges[1:] - 0.01], 1)  # a hundredth of a second between two belongs to none
+    timed = replace(material, spans=tuple(spans))
+    features, random = timed.features, np.random.default_rng((timed.config.training.seed, 1))
+    items, speeds = joined(timed, "train", random), random.choice([0.8, 1.25], len(timed.targets))
+    assert max(map(len, items)) > 1
+    expected = []
+    for item in items:
+        labels = []
+        for number in item:
+            speed = float(speeds[number])
+            for frame in range(len(timed.frames[every_speed(timed.config).index(speed)][number])):
+                second = speed * (frame * features.hop + features.window / 2) / features.rate
+                known_spans = timed.spans[number]
+                pairs = [] if known_spans is None else zip(timed.targets[number], known_spans, strict=True)
+                labels.append(next((int(token) for token, (begin, end) in pairs if begin <= second < end), NO_TOKEN))
+        expected.append(labels)
+    found = []
+    batches = TrainingBatches(timed, 1)
+    for batch in map(batches.__getitem__, range(len(batches))):
+        assert batch.labels_BT.shape == batch.x_BTC.shape[:2]
+        for labels, length in zip(batch.labels_BT, batch.lengths_B.tolist(), strict=True):
+            assert not labels[length:].any()
+            found.append(labels[:length].tolist())
+    assert sorted(found) == sorted(expected) and any(NO_TOKEN in labels and max(labels) > 0 for labels in found)

@@ -16,8 +16,9 @@ from tidegate.config_transcribe import TranscribeConfig
 from tidegate.decode.ngram import END
 from tidegate.errors import TrainingError
 from tidegate.evaluate.speech import Errors, total_errors
-from tidegate.tasks.transcription.batches import PartBatches, TrainingBatches
-from tidegate.tasks.transcription.fitting import ctc_loss, fit_speech, new_network, with_language_model
+from tidegate.nn.guided_recogniser import GuidedRecogniser
+from tidegate.tasks.transcription.batches import NO_TOKEN, PartBatches, TrainingBatches
+from tidegate.tasks.transcription.fitting import fit_speech, new_network, speech_loss, with_language_model
 from tidegate.tasks.transcription.material import SpeechMaterial
 from tidegate.train.events import EpochEnded, Event, Said, Stopped
 from tidegate.train.loop import Checkpoint
@@ -44,6 +45,15 @@ def weights_of(fitted: Any) -> dict[str, torch.Tensor]:
     return fitted.model.to_tensors()
 
 
+def with_even_spans(material: SpeechMaterial) -> SpeechMaterial:
+    """As if labels had times: the tokens of each training utterance share its length."""
+    spans: list[np.ndarray | None] = [None] * len(material.targets)
+    for number in material.numbers("train"):
+        edges = np.linspace(0.0, material.frames[0].lengths[number] * material.features.hop_seconds, len(material.targets[number]) + 1)
+        spans[number] = np.stack([edges[:-1], edges[1:]], 1)
+    return replace(material, spans=tuple(spans))
+
+
 def same(one: dict[str, torch.Tensor], other: dict[str, torch.Tensor]) -> bool:
     return all(torch.equal(one[name], other[name]) for name in one)
 
@@ -61,36 +71,59 @@ def test_it_learns_what_is_whistled(root: Path) -> None:
     assert any(isinstance(event, Said) and event.text.startswith("language model: weight ") for event in events)
     best = min(epochs, key=lambda epoch: epoch.validation_loss)
     assert model.best_epoch == best.epoch == next(event for event in events if isinstance(event, Stopped)).best_epoch
-    network, dev = model.network.eval(), material.numbers("dev")
+    network, dev = model.network, material.numbers("dev")
     log_probs = model.log_probs([material.normalised(int(number)) for number in dev])
     paths = [model.named([token.index for token in model.best_path(one)]) for one in log_probs]
     assert total_errors(material.references(dev), paths).rate == pytest.approx(best.validation_loss, abs=1e-6)
     batches = PartBatches(material, dev)
-    edits = [float(loss) * count for loss, count in (ctc_loss(network, batches[place]) for place in range(len(batches)))]
+    judged, settings = GuidedRecogniser(network, False, False).eval(), material.config.training
+    losses = [speech_loss(judged, batches[place], settings) for place in range(len(batches))]
+    edits = [float(loss) * count for loss, count in losses]
     assert sum(edits) / sum(map(len, material.references(dev))) == pytest.approx(best.validation_loss, abs=1e-6)
 
 
 def test_the_loss_is_that_of_ctc_for_a_token(root: Path) -> None:
     """Each utterance by itself, as torch computes it."""
-    material = material_of(root, training={"time_masks": 0, "frequency_masks": 0})
+    settings = {"time_masks": 0, "frequency_masks": 0, "inner_ctc": 0.5, "boundaries": 0.25}
+    material = with_even_spans(material_of(root, network={"layers": 2}, training=settings))
     network, batch = new_network(material, material.config).train(), TrainingBatches(material, 0)[0]
-    loss, count = ctc_loss(network, batch)
-    total = torch.zeros(())
+    loss, count = speech_loss(network, batch, material.config.training)
+    assert network.ctc is not None and network.token is not None
+    total, framewise, steps = torch.zeros(()), torch.zeros(()), 0
     for row, target in enumerate(batch.targets):
         length = batch.lengths_B[row : row + 1]
-        said = network(batch.x_BTC[row : row + 1, : int(length)], length)
-        logs_T1V = said.logits_BTV.log_softmax(2).transpose(0, 1)
-        targets = torch.from_numpy(target)[None]
-        total = total + functional.ctc_loss(logs_T1V, targets, said.lengths_B, torch.tensor([len(target)]), 0, reduction="sum")
-    assert count == sum(map(len, batch.targets)) and loss.requires_grad
-    torch.testing.assert_close(loss * count, total, rtol=1e-4, atol=1e-3)
+        said = network.recogniser(batch.x_BTC[row : row + 1, : int(length)], length)
+        targets, lower = torch.from_numpy(target)[None], said.inner_BTH
+        for weight, logits_BTV in ((1.0, said.logits_BTV), (0.5, network.ctc(lower))):
+            logs_T1V = logits_BTV.log_softmax(2).transpose(0, 1)
+            one = functional.ctc_loss(logs_T1V, targets, said.lengths_B, torch.tensor([len(target)]), 0, reduction="sum")
+            total = total + weight * one
+        for step, logits_V in enumerate(network.token(lower)[0]):
+            label = int(batch.labels_BT[row, min(2 * step + 1, int(length) - 1)]) if 2 * step + 1 < batch.labels_BT.shape[1] else 0
+            if label != NO_TOKEN:
+                framewise, steps = framewise - logits_V.log_softmax(0)[label - 1], steps + 1
+    assert count == sum(map(len, batch.targets)) and loss.requires_grad and steps > 20
+    torch.testing.assert_close(loss, total / count + 0.25 * framewise / steps, rtol=1e-4, atol=1e-3)
+
+
+def test_what_guides_is_not_in_the_model(root: Path) -> None:
+    material = with_even_spans(material_of(root))
+    fitted, network = fit(material), new_network(material, material.config)
+    assert network.ctc is not None and network.token is not None
+    assert set(weights_of(fitted)) == set(network.recogniser.state_dict())
+    plain = material_of(root, training={"inner_ctc": 0.0})
+    bare = new_network(plain, plain.config)
+    assert bare.ctc is None and bare.token is None, "characters have no times"
+    for change in ({"inner_ctc": 0.0}, {"boundaries": 0.0}):
+        other = with_even_spans(material_of(root, training=change))
+        assert not same(weights_of(fitted), weights_of(fit(other))), change
 
 
 def test_an_utterance_that_became_too_short_counts_as_nothing(root: Path) -> None:
     material = material_of(root)
     network, batch = new_network(material, material.config).train(), TrainingBatches(material, 0)[0]
     long = batch._replace(targets=(np.tile(batch.targets[0], 100), *batch.targets[1:]))
-    loss, _ = ctc_loss(network, long)
+    loss, _ = speech_loss(network, long, material.config.training)
     loss.backward()
     assert torch.isfinite(loss) and all(torch.isfinite(weight.grad).all() for weight in network.parameters() if weight.grad is not None)
 

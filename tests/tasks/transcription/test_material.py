@@ -225,3 +225,19 @@ def test_the_checksum_tells_what_is_learnt_from(corpus: Path) -> None:
         assert corpus_checksum(replace(known, utterances=(changed, *known.utterances[1:]))) != before
     write_wav(known.utterances[3].audio, whistle("d"))
     assert corpus_checksum(read(corpus)) != before
+
+
+def test_times_of_labels_are_in_seconds_whatever_the_rates(corpus: Path) -> None:
+    for path in corpus.rglob("*.txt"):
+        path.unlink()
+    for place, path in enumerate(sorted(corpus.rglob("*.wav"))):
+        rate = (RATE, 11025, 2 * RATE)[place % 3]
+        write_wav(path, whistle("abba", rate=rate), rate)
+        lines = [f"{int(begin * rate)} {int((begin + 0.1) * rate)} {token}" for begin, token in ((0.05, "a"), (0.2, "b"), (0.4, "a"))]
+        path.with_suffix(".phn").write_text("\n".join(lines) + "\n")
+    material = gathered(corpus)
+    for it, spans in zip(material.corpus.utterances, material.spans, strict=True):
+        if it.part == "train":
+            np.testing.assert_allclose(spans, [[0.05, 0.15], [0.2, 0.3], [0.4, 0.5]], atol=2e-4)
+        else:
+            assert spans is None, "what is held out teaches nothing"

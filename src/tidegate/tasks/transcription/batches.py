@@ -13,13 +13,18 @@ from tidegate.data.speech.length_batches import growing, length_batches, pad
 from tidegate.data.speech.masking import MaskSettings, add_noise, mask
 from tidegate.tasks.transcription.material import SpeechMaterial, every_speed
 
+NO_TOKEN = 0
+"""Label of a frame that lies in no token, or nobody knows in which."""
+
 
 class SpeechBatch(NamedTuple):
-    """x_BTC float32, zeros behind lengths_B; targets: of each utterance the numbers of its tokens."""
+    """x_BTC float32, zeros behind lengths_B; targets: of each utterance the numbers of its tokens; labels: the number of the token in
+    which a frame lies, NO_TOKEN where that is not known, and behind lengths_B."""
 
     x_BTC: Tensor
     lengths_B: Tensor
     targets: tuple[np.ndarray, ...]
+    labels_BT: Tensor
 
 
 class TrainingBatches:
@@ -43,7 +48,23 @@ class TrainingBatches:
         random = np.random.default_rng((*self._seed, number))
         items = [self._items[place] for place in self._batches[number]]
         x_BTC, lengths_B = pad([self._seen(item, random) for item in items])
-        return SpeechBatch(x_BTC, lengths_B, tuple(target_of(self._material, item) for item in items))
+        labels_BT = np.full(x_BTC.shape[:2], NO_TOKEN, np.int64)
+        for labels_T, item in zip(labels_BT, items, strict=True):
+            found = np.concatenate([self._labels(number) for number in item])
+            labels_T[: len(found)] = found
+        targets = tuple(target_of(self._material, item) for item in items)
+        return SpeechBatch(x_BTC, lengths_B, targets, torch.from_numpy(labels_BT))
+
+    def _labels(self, number: int) -> np.ndarray:
+        """Of each frame of an utterance the token in which its middle lies."""
+        material, features = self._material, self._material.features
+        spans, length = material.spans[number], self._length(number)
+        if spans is None:
+            return np.full(length, NO_TOKEN, np.int64)
+        speed = every_speed(material.config)[self._speeds[number]]
+        seconds = speed * (np.arange(length) * features.hop + 0.5 * features.window) / features.rate
+        place = np.searchsorted(spans[:, 0], seconds, side="right") - 1
+        return np.where((place >= 0) & (seconds < spans[place, 1]), material.targets[number][place], NO_TOKEN)
 
     def _length(self, number: int) -> int:
         frames = self._material.frames[self._speeds[number]]
@@ -83,7 +104,8 @@ class PartBatches:
     def __getitem__(self, number: int) -> SpeechBatch:
         some = self.numbers[self.batches[number]]
         x_BTC, lengths_B = pad([self._material.normalised(int(one)) for one in some])
-        return SpeechBatch(x_BTC, lengths_B, tuple(self._material.targets[one] for one in some))
+        unknown_BT = torch.full(x_BTC.shape[:2], NO_TOKEN)
+        return SpeechBatch(x_BTC, lengths_B, tuple(self._material.targets[one] for one in some), unknown_BT)
 
 
 def target_of(material: SpeechMaterial, item: Sequence[int]) -> np.ndarray:

@@ -9,14 +9,15 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from tidegate.config_transcribe import TranscribeConfig
+from tidegate.config_transcribe import SpeechTrainingSettings, TranscribeConfig
 from tidegate.decode.greedy import BLANK, greedy
 from tidegate.decode.ngram import NGram
 from tidegate.evaluate.speech import count_errors
-from tidegate.nn.recogniser import Recogniser, RecogniserShape, build_recogniser
+from tidegate.nn.guided_recogniser import GuidedRecogniser
+from tidegate.nn.recogniser import RecogniserShape, build_recogniser
 from tidegate.tasks.computing import computing
 from tidegate.tasks.training import Listener, Saver
-from tidegate.tasks.transcription.batches import PartBatches, SpeechBatch, TrainingBatches, joined, target_of
+from tidegate.tasks.transcription.batches import NO_TOKEN, PartBatches, SpeechBatch, TrainingBatches, joined, target_of
 from tidegate.tasks.transcription.material import SpeechMaterial
 from tidegate.tasks.transcription.model import SpeechModel
 from tidegate.train.events import Said, Stopped
@@ -44,11 +45,13 @@ def shape_of(material: SpeechMaterial) -> RecogniserShape:
     return RecogniserShape(material.features.statics, 1 + material.features.deltas, len(material.vocabulary))
 
 
-def new_network(material: SpeechMaterial, config: TranscribeConfig) -> Recogniser:
+def new_network(material: SpeechMaterial, config: TranscribeConfig) -> GuidedRecogniser:
     """The network with initial weights that follow from the seed."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(config.training.seed)
-        return build_recogniser(shape_of(material), config.network).to(config.training.device)
+        recogniser, settings = build_recogniser(shape_of(material), config.network), config.training
+        timed = any(spans is not None for spans in material.spans)
+        return GuidedRecogniser(recogniser, settings.inner_ctc > 0.0, settings.boundaries > 0.0 and timed).to(settings.device)
 
 
 def fit_speech(
@@ -67,7 +70,7 @@ def fit_speech(
         for event in fit(speech_job(material, config, network, save, interrupted), checkpoint):
             listen(event)
             ended = event if isinstance(event, Stopped) else ended
-        model = SpeechModel(config, shape_of(material), material.vocabulary, material.normaliser, network, ended.best_epoch)
+        model = SpeechModel(config, shape_of(material), material.vocabulary, material.normaliser, network.recogniser, ended.best_epoch)
         stopped = ended.reason == INTERRUPTED
         if not stopped:
             model = with_language_model(model, material, listen)
@@ -75,14 +78,14 @@ def fit_speech(
 
 
 def speech_job(
-    material: SpeechMaterial, config: TranscribeConfig, network: Recogniser, save: Saver | None, interrupted: Callable[[], bool]
+    material: SpeechMaterial, config: TranscribeConfig, network: GuidedRecogniser, save: Saver | None, interrupted: Callable[[], bool]
 ) -> Job[SpeechBatch]:
     """What the training loop needs."""
     settings = config.training
     judged = material.numbers("dev") if settings.keep == "best" else np.zeros(0, np.int64)
     return Job(
         network,
-        ctc_loss,
+        lambda guided, batch: speech_loss(guided, batch, settings),
         lambda epoch: TrainingBatches(replace(material, config=config), epoch),
         PartBatches(material, judged),
         settings,
@@ -97,24 +100,40 @@ TIE = 1e-6
 is the best."""
 
 
-def ctc_loss(network: nn.Module, batch: SpeechBatch) -> tuple[Tensor, int]:
-    """In training the loss of Graves et al. 2006 in nats a token; otherwise the error rate of the best path, which is what training is
+def speech_loss(network: nn.Module, batch: SpeechBatch, settings: SpeechTrainingSettings) -> tuple[Tensor, int]:
+    """In training the loss of CTC (Graves et al. 2006) in nats a token, and what guides the lower layers: their own CTC loss, and the
+    cross-entropy in nats a step that lies in a known token. Otherwise the error rate of the best path, which is what training is
     judged by: the loss goes on to fall or rise while errors do not. And the number of tokens that it is over.
-
-    Utterances that speed or joining made too short count as 0.
     """
-    device = next(network.parameters()).device
-    said = network(batch.x_BTC.to(device), batch.lengths_B)
-    log_probs_BTV = said.logits_BTV.float().log_softmax(2)
+    assert isinstance(network, GuidedRecogniser)
+    said, inner_BTV, token_BTV = network(batch.x_BTC.to(next(network.parameters()).device), batch.lengths_B)
     tokens = max(1, sum(len(target) for target in batch.targets))
-    targets = torch.from_numpy(np.concatenate(batch.targets)).to(device)
-    lengths = torch.tensor([len(target) for target in batch.targets])
-    inputs_TBV = log_probs_BTV.transpose(0, 1)
-    total = functional.ctc_loss(inputs_TBV, targets, said.lengths_B, lengths, BLANK, reduction="sum", zero_infinity=True)
-    if network.training:
-        return total / tokens, tokens
-    edits = sum(_edits(log_probs_BTV[row, : int(said.lengths_B[row])], target) for row, target in enumerate(batch.targets))
-    return (edits + TIE * total.detach()) / tokens, tokens
+    total = ctc_loss(said.logits_BTV, said.lengths_B, batch.targets)
+    if not network.training:
+        log_probs_BTV = said.logits_BTV.float().log_softmax(2)
+        edits = sum(_edits(log_probs_BTV[row, : int(said.lengths_B[row])], target) for row, target in enumerate(batch.targets))
+        return (edits + TIE * total.detach()) / tokens, tokens
+    if inner_BTV is not None:
+        total = total + settings.inner_ctc * ctc_loss(inner_BTV, said.lengths_B, batch.targets)
+    loss = total / tokens
+    if token_BTV is not None:
+        loss = loss + settings.boundaries * token_loss(token_BTV, network.recogniser.step_labels(batch.labels_BT))
+    return loss, tokens
+
+
+def ctc_loss(logits_BTV: Tensor, lengths_B: Tensor, targets: Sequence[np.ndarray]) -> Tensor:
+    """The sum over utterances, in nats; those that speed or joining made too short count as 0."""
+    log_probs_TBV = logits_BTV.float().log_softmax(2).transpose(0, 1)
+    joined_U = torch.from_numpy(np.concatenate(targets)).to(logits_BTV.device)
+    counts_B = torch.tensor([len(target) for target in targets])
+    return functional.ctc_loss(log_probs_TBV, joined_U, lengths_B, counts_B, BLANK, reduction="sum", zero_infinity=True)
+
+
+def token_loss(logits_BTV: Tensor, labels_BT: Tensor) -> Tensor:
+    """Mean cross-entropy over the steps that lie in a known token; labels are numbers of tokens from 1, NO_TOKEN elsewhere."""
+    labels_BT = labels_BT.to(logits_BTV.device)
+    total = functional.cross_entropy(logits_BTV.float().flatten(0, 1), labels_BT.flatten() - 1, ignore_index=NO_TOKEN - 1, reduction="sum")
+    return total / (labels_BT != NO_TOKEN).sum().clamp_min(1)
 
 
 def _edits(log_probs_TV: Tensor, target: np.ndarray) -> int:

@@ -45,6 +45,7 @@ class SpeechMaterial:
     speakers    statistics of each speaker, where frames are normalised by speaker: for each part of its own, so that nothing of what is
                 scored is in what is trained on
     targets     of each utterance the numbers of its tokens, 1 to V; those that training never has are left out
+    spans       of each training utterance begin and end of each token in seconds, [U, 2]; None where they are not known
     """
 
     config: TranscribeConfig
@@ -55,6 +56,7 @@ class SpeechMaterial:
     normaliser: Normaliser
     speakers: dict[tuple[Part, str], Statistics]
     targets: tuple[np.ndarray, ...]
+    spans: tuple[np.ndarray | None, ...]
     notes: list[str]
 
     def numbers(self, part: Part) -> np.ndarray:
@@ -132,8 +134,9 @@ def gather_speech(corpus: Corpus, config: TranscribeConfig, listen: Callable[[in
     indices = {token: number for number, token in enumerate(vocabulary, 1)}
     targets = tuple(np.array([indices[token] for token in it.tokens if token in indices], dtype=np.int64) for it in corpus.utterances)
     notes = [*corpus.notes, *notes, *_left_out(corpus)]
+    spans = tuple(_seconds(it) if it.part == "train" else None for it in corpus.utterances)
     return SpeechMaterial(
-        _with_epochs(config, frames[0], train), corpus, vocabulary, features, frames, normaliser, speakers, targets, notes
+        _with_epochs(config, frames[0], train), corpus, vocabulary, features, frames, normaliser, speakers, targets, spans, notes
     )
 
 
@@ -157,7 +160,11 @@ def gather_scored(corpus: Corpus, config: TranscribeConfig, normaliser: Normalis
     corpus, frames = _long_enough(corpus, config, frames, unread, parts=("test",))
     speakers = _speakers(corpus, frames[0]) if normaliser.kind == "speaker" else {}
     notes = [*corpus.notes, *notes, *_left_out(corpus)]
-    return SpeechMaterial(config, corpus, vocabulary, features, frames, normaliser, speakers, (), notes)
+    return SpeechMaterial(config, corpus, vocabulary, features, frames, normaliser, speakers, (), (), notes)
+
+
+def _seconds(it: Utterance) -> np.ndarray | None:
+    return None if it.spans is None else np.array(it.spans, np.float64) / audio_info(it.audio).rate
 
 
 def _speakers(corpus: Corpus, frames: Frames) -> dict[tuple[Part, str], Statistics]:

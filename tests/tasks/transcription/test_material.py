@@ -238,6 +238,7 @@ def test_times_of_labels_are_in_seconds_whatever_the_rates(corpus: Path) -> None
     material = gathered(corpus)
     for it, spans in zip(material.corpus.utterances, material.spans, strict=True):
         if it.part == "train":
+            assert spans is not None
             np.testing.assert_allclose(spans, [[0.05, 0.15], [0.2, 0.3], [0.4, 0.5]], atol=2e-4)
         else:
             assert spans is None, "what is held out teaches nothing"

@@ -38,7 +38,7 @@ def material(tmp_path_factory: pytest.TempPathFactory) -> SpeechMaterial:
 
 @pytest.fixture(scope="module")
 def model(material: SpeechMaterial) -> SpeechModel:
-    network = new_network(material, material.config)
+    network = new_network(material, material.config).recogniser
     return SpeechModel(material.config, shape_of(material), material.vocabulary, material.normaliser, network, 0)
 
 

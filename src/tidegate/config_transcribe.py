@@ -92,7 +92,8 @@ class SpeechTrainingSettings(LoopSettings):
     keep: Literal["best", "last"] = "best"
     """best: the weights of the epoch with the lowest error rate on the development part; last: those of the last epoch."""
     inner_ctc: Annotated[float, Field(ge=0.0)] = 0.3
-    """Weight of the CTC loss of a second output, after the last LSTM layer but one, that only training has (Lee and Watanabe 2021)."""
+    """Weight of the CTC loss of a second output, after the last LSTM layer but one (none where there is one layer), that only training has
+    (Lee and Watanabe 2021)."""
     boundaries: Annotated[float, Field(ge=0.0)] = 0.3
     """Weight of the cross-entropy of an output at the same place that tells in which token each step lies, where labels have times."""
     batch_frames: PositiveInt = 3000

@@ -51,7 +51,9 @@ def new_network(material: SpeechMaterial, config: TranscribeConfig) -> GuidedRec
         torch.manual_seed(config.training.seed)
         recogniser, settings = build_recogniser(shape_of(material), config.network), config.training
         timed = any(spans is not None for spans in material.spans)
-        return GuidedRecogniser(recogniser, settings.inner_ctc > 0.0, settings.boundaries > 0.0 and timed).to(settings.device)
+        ctc, token = settings.inner_ctc > 0.0, settings.boundaries > 0.0 and timed
+        lower = config.network.layers > 1  # a single layer has none below it
+        return GuidedRecogniser(recogniser, lower and ctc, lower and token).to(settings.device)
 
 
 def fit_speech(

@@ -180,9 +180,9 @@ class Recogniser(nn.Module):
         return step * self.pooling, (step + 1) * self.pooling
 
     def step_labels(self, labels_BT: Tensor) -> Tensor:
-        """Labels of steps from those of frames: that of the frame in a step's middle, or of the last frame where that is not there."""
-        frames = labels_BT.shape[1]
-        return labels_BT[:, [min(first + self.pooling // 2, frames - 1) for first in range(0, frames, self.pooling)]]
+        """Labels of steps from those of frames: that of the frame in a step's middle, 0 where an utterance has ended before it."""
+        steps = -(-labels_BT.shape[1] // self.pooling)
+        return functional.pad(labels_BT, (0, self.pooling))[:, self.pooling // 2 :: self.pooling][:, :steps]
 
     @property
     def reach(self) -> tuple[int, int]:

@@ -22,7 +22,7 @@ from unittest.mock import patch
 import numpy as np
 import torch
 from torch import nn
-from torch.nn.utils.rnn import pack_padded_sequence
+from torch.nn.utils.rnn import PackedSequence, pack_padded_sequence
 
 from benchmarks.common import arguments, show, show_json
 from benchmarks.long_horizon import SETTINGS, gather_rows
@@ -63,7 +63,7 @@ SECTIONS = ("training", "inference", "lengths", "streaming", "denormals", "busy"
 def main() -> None:
     """Measure and print."""
     parser = arguments("lstm_speed", "How fast is tidegate.nn.LSTM beside torch.nn.LSTM at its best?")
-    which = f"which parts: {', '.join(SECTIONS)}, bfloat16, onnx, keras (default: the first {len(SECTIONS)})"
+    which = f"which parts: {', '.join(SECTIONS)}, bfloat16, onnx, keras, cuda (default: the first {len(SECTIONS)})"
     parser.add_argument("sections", nargs="*", default=SECTIONS, help=which)
     parser.add_argument("--shapes", type=shape, nargs="+", help="B,T,I,H each (default: the published ones, and the ends of the range)")
     parser.add_argument("--threads", type=int, default=2)
@@ -399,6 +399,41 @@ def keras_row(sizes: Shape, options: argparse.Namespace, peak: float) -> dict[st
     return compare_forward("keras", sizes, lambda: own(x), lambda: model.predict_on_batch(array), options, peak)
 
 
+def cuda(options: argparse.Namespace, peak: float) -> list[dict[str, Any]]:
+    """Training on CUDA with `LSTM.persistent` beside torch.nn.LSTM: lengths in a padded batch, and float16 of more than small layers."""
+    if not torch.cuda.is_available():
+        sys.exit("lstm_speed: the part 'cuda' needs a CUDA device")
+    rows = [cuda_row(sizes, torch.float32, True, 1, options) for sizes in ((64, 500, 40, 128), (64, 200, 40, 64))]
+    wide = ((16, 1024, 768, 768), (30, 200, 40, 256), (200, 100, 40, 512))
+    return rows + [cuda_row(sizes, torch.float16, False, count, options) for sizes in wide for count in (1, 2)]
+
+
+def cuda_row(sizes: Shape, dtype: torch.dtype, ragged: bool, directions: int, options: argparse.Namespace) -> dict[str, Any]:
+    """One shape; torch gets different lengths as a PackedSequence."""
+    batch, steps, inputs, hidden = sizes
+    own, other = (layer.to("cuda", dtype) for layer in layers(inputs, hidden, bidirectional=directions == 2))
+    own.persistent = True
+    x = torch.randn(batch, steps, inputs, device="cuda", dtype=dtype)
+    many = torch.randint(1, steps + 1, (batch,)) if ragged else torch.full((batch,), steps)
+    packed = pack_padded_sequence(x, many, True, enforce_sorted=False) if ragged else x
+
+    def train(layer: nn.LSTM, outputs: Callable[[], torch.Tensor]) -> Callable[[], None]:
+        def call() -> None:
+            layer.zero_grad(set_to_none=True)
+            outputs().float().sum().backward()
+            torch.cuda.synchronize()
+
+        return call
+
+    def torchs() -> torch.Tensor:
+        found = other(packed)[0]
+        return found.data if isinstance(found, PackedSequence) else found
+
+    ours = train(own, lambda: own(x, lengths=many if ragged else None)[0])
+    name = f"{str(dtype).removeprefix('torch.')}, {directions} x {batch},{'1..' if ragged else ''}{steps},{inputs},{hidden}"
+    return compare("cuda", name, ours, train(other, torchs), options.seconds, 0.0, 0.0)
+
+
 PARTS: dict[str, Callable[[argparse.Namespace, float], list[dict[str, Any]]]] = {
     "training": training,
     "inference": inference,
@@ -410,6 +445,7 @@ PARTS: dict[str, Callable[[argparse.Namespace, float], list[dict[str, Any]]]] = 
     "bfloat16": bfloat16,
     "onnx": onnx,
     "keras": keras,
+    "cuda": cuda,
 }
 
 if __name__ == "__main__":

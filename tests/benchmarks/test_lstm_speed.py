@@ -49,3 +49,15 @@ def test_what_it_prints(found: dict[str, Any]) -> None:
         ratios = [row["ratio"] for row in rows if row["part"] == part]
         mean = statistics.geometric_mean(ratios)
         assert found[part] == f"{mean:.2f} times as fast in the geometric mean, {min(ratios):.2f} at least"
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="there is a CUDA device")
+def test_the_part_for_cuda_says_what_it_needs(monkeypatch: pytest.MonkeyPatch) -> None:
+    threads = torch.get_num_threads()
+    monkeypatch.setattr("sys.argv", ["lstm_speed", "--threads", "1", "cuda"])
+    try:
+        with pytest.raises(SystemExit, match="needs a CUDA device"):
+            lstm_speed.main()
+    finally:
+        torch.set_num_threads(threads)
+        torch.set_flush_denormal(False)

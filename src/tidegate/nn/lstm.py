@@ -11,6 +11,7 @@ from torch.nn.utils.rnn import PackedSequence, pack_padded_sequence, pad_packed_
 
 from tidegate.nn.native import DTYPES, library
 from tidegate.nn.native_layer import Layout, Means, Wanted, Weights, dense_rows, layer_backward, layer_forward
+from tidegate.nn.persistent import Sizes, persistent_layer, processors_of, sizes_for
 
 States = tuple[Tensor, Tensor]
 
@@ -25,9 +26,12 @@ class LSTM(nn.LSTM):
     bfloat16  set it to True, and float32 numbers are rounded to bfloat16 before they are multiplied, forward and backward; sums, states,
               weights and gradients stay float32. Faster where the processor has such products (`nn.has_bfloat16()`); elsewhere, and for
               other types, nothing changes
+    persistent  set it to True, and a layer on CUDA asks for cuDNN's persistent kernel in ways that torch does not: lengths without packing,
+              float16 one direction at a time in padded sizes (see nn/persistent.py). Off, because its speed was not measured yet
     """
 
     bfloat16: bool = False
+    persistent: bool = False
 
     def forward(  # type: ignore[override]
         self, input: Tensor | PackedSequence, hx: States | None = None, lengths: Tensor | None = None
@@ -44,6 +48,9 @@ class LSTM(nn.LSTM):
                 raise ValueError("lengths belong to a padded batch of three dimensions; a PackedSequence has its own")
             lengths = _checked(lengths, input, self.batch_first)
         if not self._runs_native(input):
+            sizes = self._persistent_sizes(input, lengths)
+            if sizes is not None and isinstance(input, Tensor):
+                return self._padded(input, hx, lengths, sizes)
             if lengths is None or isinstance(input, PackedSequence):
                 return super().forward(input, hx)
             return _by_packing(super().forward, input, hx, lengths, self.batch_first)
@@ -65,7 +72,16 @@ class LSTM(nn.LSTM):
             and _is_there()
         )
 
-    def _padded(self, x: Tensor, hx: States | None, lengths: Tensor | None) -> tuple[Tensor, States]:
+    def _persistent_sizes(self, input: Tensor | PackedSequence, lengths: Tensor | None) -> Sizes | None:
+        """What to ask cuDNN for; None: torch's plain call."""
+        if not self.persistent or isinstance(input, PackedSequence) or input.device.type != "cuda":
+            return None
+        special = self.proj_size > 0 or input.numel() == 0 or torch.is_autocast_enabled("cuda") or not _plain_call(input)
+        if special or torch.compiler.is_compiling():
+            return None
+        return sizes_for(input.dtype, self.hidden_size, lengths is not None, torch.is_grad_enabled(), processors_of(input.device))
+
+    def _padded(self, x: Tensor, hx: States | None, lengths: Tensor | None, sizes: Sizes | None = None) -> tuple[Tensor, States]:
         batched = x.ndim == 3
         if not batched:
             x = x.unsqueeze(0 if self.batch_first else 1)
@@ -79,7 +95,7 @@ class LSTM(nn.LSTM):
             raise RuntimeError(f"For batched 3-D input, hx and cx should also be 3-D but got ({hx[0].ndim}-D, {hx[1].ndim}-D) tensors")
         self._check(x, hx, None)
         steps, batch = (x.shape[1], x.shape[0]) if self.batch_first else (x.shape[0], x.shape[1])
-        y, (h, c) = self._layers(x, hx, Layout(lengths, None, self.batch_first, batch, steps))
+        y, (h, c) = self._layers(x, hx, Layout(lengths, None, self.batch_first, batch, steps), sizes)
         if batched:
             return y, (h, c)
         return y.squeeze(0 if self.batch_first else 1), (h.squeeze(1), c.squeeze(1))
@@ -104,14 +120,20 @@ class LSTM(nn.LSTM):
                 if state.dtype != x.dtype:
                     raise RuntimeError(f"hx has the type {state.dtype}, expected the input's {x.dtype}")
 
-    def _layers(self, x: Tensor, hx: States | None, layout: Layout) -> tuple[Tensor, States]:
+    def _layers(self, x: Tensor, hx: States | None, layout: Layout, sizes: Sizes | None = None) -> tuple[Tensor, States]:
+        """All layers: by the native kernel, or in `sizes` by cuDNN's persistent one."""
         directions = 2 if self.bidirectional else 1
         last: list[States] = []
         for layer in range(self.num_layers):
             if layer and self.dropout and self.training:
                 x = nn.functional.dropout(x, self.dropout)
-            states = None if hx is None else (hx[0][layer * directions :][:directions], hx[1][layer * directions :][:directions])
-            x, h, c = _run(x, states, self._weights_of(layer, directions), layout, self.bfloat16)
+            first = layer * directions
+            h0, c0 = (None, None) if hx is None else (hx[0][first:][:directions], hx[1][first:][:directions])
+            weights = self._weights_of(layer, directions)
+            if sizes is None:
+                x, h, c = _native(x, h0, c0, weights, layout, self.bfloat16)
+            else:
+                x, h, c = persistent_layer(x, h0, c0, weights, layout, sizes)
             last.append((h, c))
         if self.num_layers == 1:
             return x, last[0]
@@ -166,8 +188,10 @@ def _checked(lengths: Tensor, x: Tensor, batch_first: bool) -> Tensor:
     return lengths
 
 
-def _run(x: Tensor, states: States | None, weights: list[Tensor | None], layout: Layout, bfloat16: bool) -> tuple[Tensor, Tensor, Tensor]:
-    h0, c0 = (None, None) if states is None else (states[0].contiguous(), states[1].contiguous())
+def _native(
+    x: Tensor, h0: Tensor | None, c0: Tensor | None, weights: list[Tensor | None], layout: Layout, bfloat16: bool
+) -> tuple[Tensor, Tensor, Tensor]:
+    h0, c0 = (None if state is None else state.contiguous() for state in (h0, c0))
     x = dense_rows(x)
     if torch.compiler.is_compiling():
         from tidegate.nn.native_op import compiled_layer

@@ -207,6 +207,21 @@ def test_the_fixed_convolutions_do_not_see_what_is_held_aside() -> None:
     assert all(torch.equal(value, states[1][name]) for name, value in states[0].items())
 
 
+def test_the_solved_output_learns_from_what_was_held_aside_once_nothing_depends_on_it() -> None:
+    material = gather_labelled(bumps(60), config_of(members=2))
+    config = complete(material.config, material)
+    model = fit(material).model
+    for number, network in enumerate(model.networks):
+        assert isinstance(network, ConvLSTMClassifier) and network.dilated is not None
+        own = fitting._of_member(config, number)
+        solved = []
+        for part in (replace(material, train=material.known), material.of_member(number)):
+            other = new_network(part, own)
+            fit_dilated(other, part, own)
+            solved.append(other.state_dict()["dilated.weight"])
+        assert torch.equal(network.dilated.weight, solved[0]) and not torch.equal(network.dilated.weight, solved[1])
+
+
 def test_the_loss_of_a_mixture_is_the_mixture_of_losses() -> None:
     material = gather_labelled(bumps(40), config_of(network={"dropout": 0.0}, mixup=1.0, label_smoothing=0.0))
     config = complete(material.config, material)
@@ -273,7 +288,7 @@ def test_the_solved_output_is_found_with_at_most_so_many_sequences(monkeypatch: 
     monkeypatch.setattr(fitting, "MOST_SOLVED", 20)
     monkeypatch.setattr(DilatedOutput, "fit", counted)
     fit(material)
-    assert seen == [20] and len(material.train) > 20
+    assert seen == [20, 20] and len(material.train) > 20  # without, and with what was held aside
 
 
 def test_a_batch_of_a_single_step() -> None:

@@ -3,7 +3,7 @@
 import itertools
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -153,7 +153,8 @@ def fit_classes(
 ) -> FittedClasses:
     """Train as `config` (nothing open) says, telling `listen` of each event; the temperature comes from what was held aside.
 
-    A checkpoint holds the networks of the ensemble that are trained already, too.
+    Then what is solved for is solved for again, with what was held aside. A checkpoint holds the networks of the ensemble that are trained
+    already, too.
     """
     networks, best_epochs = _trained_members(material, config, checkpoint)
     stopped = False
@@ -179,6 +180,7 @@ def fit_classes(
         if not stopped:
             share_outputs(members, material)
             temperature = fit_temperature(*_held_aside(members, material))
+            solve_again(members, material, config)
     channels = tuple(channel.name for channel in material.data.sequences.channels)
     best, kind = tuple(best_epochs), material.data.label_kind
     model = ClassModel(config, shape_of(material), material.data.classes, channels, material.scaler, members, temperature, best, kind)
@@ -234,6 +236,14 @@ def share_outputs(members: tuple[SequenceClassifier, ...], material: ClassMateri
     share = best_share(np.concatenate(trained), np.concatenate(solved))
     for network in both:
         network.share.fill_(share)
+
+
+def solve_again(members: tuple[SequenceClassifier, ...], material: ClassMaterial, config: ClassConfig) -> None:
+    """The output that is solved for anew, from all that is not scored: once shares and temperature are found, what each network held
+    aside is free to learn from."""
+    whole = replace(material, train=material.known)
+    for number, network in enumerate(members if len(material.validation) else ()):
+        fit_dilated(network, whole, _of_member(config, number))
 
 
 SHARE_PRIOR = 5.0

@@ -457,8 +457,6 @@ def test_standard_input_that_is_no_audio(here: Path, listen: Listen, capfd: pyte
         (header[:6], [], "Standard input is cut off within its WAV header"),
         (header[:44], [], "Standard input is cut off: 0 of "),
         (header[:40] + bytes(4), [], "Standard input has a header, but no sample"),
-        (header[:-9], [], "Standard input is cut off: "),
-        (pcm(whistle("ab"))[:-1], [], "Standard input ends within a sample"),
         (bytes(4000), [], "Standard input is digital silence: all 2,000 samples are 0"),
         (pcm(whistle("ab"))[:200], [], "The recording is shorter than a frame of 25 ms"),
         (flac, [], "Standard input is FLAC; expected WAV, or raw PCM of 16 bits"),
@@ -476,6 +474,28 @@ def test_standard_input_that_is_no_audio(here: Path, listen: Listen, capfd: pyte
     assert "Standard input (-) and files are given; expected either" in capfd.readouterr().err
     assert listen(["predict", "L", "-", "--json"], b"") == 2
     assert json.loads(capfd.readouterr().out)["error"]["kind"] == "DataError"
+
+
+@pytest.mark.parametrize("run", ["L", "R"])
+@pytest.mark.parametrize(("cut", "words"), [(0, ""), (9, "Standard input is cut off: "), (1, "Standard input ends within a sample")])
+def test_sound_that_is_cut_off_is_transcribed_and_then_said(
+    run: str, cut: int, words: str, listen: Listen, capsys: pytest.CaptureFixture[str]
+) -> None:
+    wav("own.wav", whistle("cad ba", 4))
+    whole = Path("own.wav").read_bytes() if cut != 1 else pcm(whistle("cad ba", 4))
+    frame_bytes = 2
+    data = whole[: len(whole) - cut]
+    kept = data[: len(data) - len(data) % frame_bytes]
+    wav("kept.wav", np.frombuffer(kept[44:] if cut != 1 else kept, "<i2").astype(np.float32) / 32768)
+    expected = heard(run, "kept.wav", capsys)
+    assert listen(["predict", run, "-", "--json"], data) == (2 if cut else 0)
+    found = json.loads(capsys.readouterr().out)
+    assert same(found["transcripts"][0], expected)
+    assert (words in found["error"]["message"]) if cut else ("error" not in found)
+    assert listen(["predict", run, "-", "--out", "T.csv", "--quiet"], data) == (2 if cut else 0)
+    out, err = capsys.readouterr()
+    assert out == "" and pl.read_csv("T.csv")["text"][0] == expected["text"]
+    assert (err.startswith("error: ") and words in err) if cut else err == ""
 
 
 def test_ctrl_c_ends_it_with_what_was_heard(here: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -24,10 +24,9 @@ from tidegate.cli.options import (
     option,
     takes,
 )
-from tidegate.cli.output import say, say_error
+from tidegate.cli.output import WRONG, say, say_error
 from tidegate.errors import TidegateError
 
-WRONG = 2
 ORDER = ("check", "train", "evaluate", "predict", "tune", "demo", "forecast", "classify", "transcribe")
 
 

@@ -11,11 +11,11 @@ from typing import Any
 
 import numpy as np
 
-from tidegate.cli.output import say, say_json
-from tidegate.cli.verbs import DONE, STOPPED, TRANSCRIBE, show_frame
+from tidegate.cli.output import DONE, STOPPED, WRONG, say, say_json
+from tidegate.cli.verbs import TRANSCRIBE, show_frame
 from tidegate.data.speech.audio import resample
 from tidegate.data.speech.audio_stream import AudioStream, Resampling
-from tidegate.errors import SettingsError
+from tidegate.errors import SettingsError, TidegateError
 from tidegate.runs.folder import RunFolder
 from tidegate.tasks.computing import computing
 from tidegate.tasks.output import check_output, write_frame
@@ -30,7 +30,7 @@ Show = Callable[[Spoken], None]
 
 def transcribe_live(run: str, rate: int | None, out: str | None, timestamps: bool, as_json: bool, quiet: bool) -> int:
     """Say each token when it is complete, and at the end the transcript, which is that of a file with the same sound. Ctrl-C ends it with
-    what was heard so far."""
+    what was heard so far, and so does sound that is cut off, which is then said."""
     if out is not None:
         check_output(Path(out))
     model = load_model(RunFolder.open(run, task=TRANSCRIBE))
@@ -41,7 +41,7 @@ def transcribe_live(run: str, rate: int | None, out: str | None, timestamps: boo
         raise SettingsError(f"Standard input is a terminal; expected audio. Pipe it in, such as: {recorder}")
     silent = as_json or quiet
     try:
-        heard, interrupted = _heard(model, rate, silent)
+        heard, interrupted, fault = _heard(model, rate, silent)
     except KeyboardInterrupt:
         if as_json:
             say_json({"task": TRANSCRIBE, "run": run, "state": "interrupted"})
@@ -51,19 +51,19 @@ def transcribe_live(run: str, rate: int | None, out: str | None, timestamps: boo
     frame = frame_of([heard], timestamps)
     if out is not None:
         write_frame(frame, Path(out))
-    show_frame(TRANSCRIBE, frame, None if out else [transcript_json(heard)], out, as_json, quiet)
-    return STOPPED if interrupted else DONE
+    show_frame(TRANSCRIBE, frame, None if out else [transcript_json(heard)], out, as_json, quiet, fault)
+    return WRONG if fault else STOPPED if interrupted else DONE
 
 
-def _heard(model: SpeechModel, rate: int | None, silent: bool) -> tuple[Transcript, bool]:
-    """The transcript, and whether Ctrl-C ended it. Raises KeyboardInterrupt where nothing was heard before."""
+def _heard(model: SpeechModel, rate: int | None, silent: bool) -> tuple[Transcript, bool, TidegateError | None]:
+    """The transcript, whether Ctrl-C ended it, and what was wrong with the end. Raises KeyboardInterrupt where nothing was heard before."""
     with _until_interrupted(sys.stdin.buffer) as ears, computing(model.config.training.threads):
         stream = AudioStream(ears.read, (model.config.data.rate or 0) if rate is None else rate, rate is not None)
         why = why_not_live(model)
         if why and not silent:
             sys.stderr.write(f"note: {why} The transcript comes at the end.\n")
         heard = _whole(model, stream, ears) if why else _live(model, stream, ears, _growing(model, silent), silent)
-    return heard, ears.asked
+    return heard, ears.asked, stream.fault
 
 
 class _Ears:

@@ -6,6 +6,9 @@ from typing import Any
 
 from tidegate.runs.plain import json_text
 
+DONE, WRONG, STOPPED = 0, 2, 130
+"""What a command exits with."""
+
 
 def say(text: str) -> None:
     """A line on standard output."""

@@ -8,14 +8,13 @@ from typing import Any
 
 from tidegate.cli.interrupt import interruptible
 from tidegate.cli.options import CheckOptions, ClassOptions, ForecastOptions, SpeechOptions
-from tidegate.cli.output import say, say_json
+from tidegate.cli.output import DONE, STOPPED, say, say_error, say_json
 from tidegate.cli.progress import Listener, Watch, listening
 from tidegate.cli.settings import check_config, class_config, forecast_config, speech_config
 from tidegate.cli.show import print_scores
-from tidegate.errors import SettingsError
+from tidegate.errors import SettingsError, TidegateError
 from tidegate.runs.folder import RunFolder
 
-DONE, STOPPED = 0, 130
 FORECAST, CLASSIFY, TRANSCRIBE = "forecast", "classify", "transcribe"
 LABELLED = ("label", "id", "time")
 """Options of `check` that labelled sequences have too."""
@@ -196,15 +195,19 @@ def _transcribe(run: str, audio: list[str], out: str | None, timestamps: bool, r
     return DONE
 
 
-def show_frame(task: str, frame: Any, rows: Any, out: str | None, as_json: bool, quiet: bool) -> None:
-    """What `predict` found: as an object with `rows`, as a line on the file that it is in, or as CSV."""
+def show_frame(task: str, frame: Any, rows: Any, out: str | None, as_json: bool, quiet: bool, fault: TidegateError | None = None) -> None:
+    """What `predict` found: as an object with `rows`, as a line on the file that it is in, or as CSV. Then what was wrong, if it was found
+    all the same."""
     if as_json:
-        say_json({"task": task, "out": out, "rows": len(frame), "columns": frame.columns, SAID[task]: rows})
+        error = {} if fault is None else {"error": {"kind": type(fault).__name__, "message": str(fault)}}
+        say_json({"task": task, "out": out, "rows": len(frame), "columns": frame.columns, SAID[task]: rows} | error)
     elif out and not quiet:
         say(f"{len(frame):,} rows in {out}")
     elif not out:
         zone = any(getattr(dtype, "time_zone", None) for dtype in frame.dtypes)
         say(frame.write_csv(datetime_format="%Y-%m-%d %H:%M:%S%.f" + ("%:z" if zone else "")).rstrip("\n"))
+    if fault is not None and not as_json:
+        say_error(type(fault).__name__, str(fault), as_json)
 
 
 def demo(out: str | None, as_json: bool, quiet: bool) -> int:

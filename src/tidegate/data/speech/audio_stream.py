@@ -39,9 +39,12 @@ class AudioStream:
     given  whether the rate was asked for; WAV of another one is then refused
     name   for messages
 
-    The header is read at once. Raises DataError for a stream that is empty, of another format, cut off within its header, within a
-    sample or before what the header promises, all the same (digital silence), not finite, or beyond any scale of floats.
+    The header is read at once. Raises DataError for a stream that is empty, of another format, cut off within its header, all the same
+    (digital silence), not finite, or beyond any scale of floats. One that is cut off within a sample or before what the header promises
+    ends there, and `fault` is the DataError that says so; it is raised where no sample came.
     """
+
+    fault: DataError | None = None
 
     def __init__(self, read: Read, rate: int, given: bool = False, name: str = "Standard input") -> None:
         self._read, self._name = read, name
@@ -92,9 +95,13 @@ class AudioStream:
 
     def _check_end(self, rest: int, frame: int) -> None:
         if self._promised is not None and self._bytes < self._promised:
-            raise DataError(f"{self._name} is cut off: {self._bytes:,} of {self._promised:,} bytes of samples came. Send it again.")
-        if rest:
-            raise DataError(f"{self._name} ends within a sample: {self._bytes:,} bytes came; expected a multiple of {frame}. {_CURE}")
+            text = f"{self._name} is cut off: {self._bytes:,} of {self._promised:,} bytes of samples came. Send it again."
+            self.fault = DataError(text)
+        elif rest:
+            text = f"{self._name} ends within a sample: {self._bytes:,} bytes came; expected a multiple of {frame}. {_CURE}"
+            self.fault = DataError(text)
+        if self.fault and not self.samples:
+            raise self.fault
         if not self.samples:
             raise DataError(f"{self._name} has a header, but no sample. Record it again.")
         if self._low == self._high:

@@ -8,6 +8,9 @@ loop on its own batches, with what it does by default: weights averaged, gradien
 step. Keras is `compile` and `fit` in a process of its own for each back end, by the Python of --peers. PyTorch is a loop over shuffled
 batches with loss and accuracy summed up, denormal numbers flushed. 'step alone' is Tidegate's network on one batch without the loop. All
 have the same number of threads, and what compiles has compiled before the clock runs.
+
+`--precision bfloat16` lets each round products in its own way: Tidegate by its setting, PyTorch by autocast, Keras by its policy
+mixed_bfloat16. Weights and their updates are float32 everywhere.
 """
 
 import argparse
@@ -33,6 +36,7 @@ from tidegate.config import build_settings
 from tidegate.config_classify import ClassConfig
 from tidegate.data.labelled import from_arrays
 from tidegate.nn import backend
+from tidegate.nn.lstm import rounded_products
 from tidegate.tasks.classification.fitting import SequenceBatches, class_loss, complete, epoch_batches, new_network
 from tidegate.tasks.classification.material import ClassMaterial, gather_labelled
 from tidegate.tasks.computing import computing
@@ -42,24 +46,26 @@ from tidegate.train.loop import Job, fit
 EXAMPLE: Shape = (64, 100, 100, 64)
 LONG: Shape = (128, 96, 1, 128)
 BACKENDS = ("jax", "tensorflow", "torch")
+PRECISIONS = FLOAT, ROUNDED = ("float32", "bfloat16")
 Epoch = Callable[[], float]
 """Trains for one epoch and returns how many seconds it took."""
 
 
-def recipe(sizes: Shape) -> ClassConfig:
+def recipe(sizes: Shape, precision: str = FLOAT) -> ClassConfig:
     """The example in Tidegate's settings; nothing is held aside, so that all train on the same sequences."""
     batch, _, _, units = sizes
+    training = {"learning_rate": 1e-3, "schedule": "constant", "batch_size": batch, "members": 1, "max_epochs": 100_000}
     tree = {
         "data": {"test": 0.0, "validation": 0.0},
         "network": {"name": "lstm", "hidden": units, "dropout": 0.0},
-        "training": {"learning_rate": 1e-3, "schedule": "constant", "batch_size": batch, "members": 1, "max_epochs": 100_000},
+        "training": {**training, "precision": precision},
     }
     return build_settings(tree, ClassConfig)
 
 
-def own_material(sizes: Shape, batches: int) -> tuple[ClassMaterial, ClassConfig]:
+def own_material(sizes: Shape, batches: int, precision: str = FLOAT) -> tuple[ClassMaterial, ClassConfig]:
     """The generated data as `fit` of a Classifier takes it."""
-    config = recipe(sizes)
+    config = recipe(sizes, precision)
     material = gather_labelled(from_arrays(*generated(sizes, batches)), config)
     return material, complete(config, material)
 
@@ -78,9 +84,9 @@ def own_events(material: ClassMaterial, config: ClassConfig) -> Iterator[Event]:
     return fit(job)
 
 
-def own_epoch(sizes: Shape, batches: int) -> Epoch:
+def own_epoch(sizes: Shape, batches: int, precision: str) -> Epoch:
     """Tidegate's training loop."""
-    events = own_events(*own_material(sizes, batches))
+    events = own_events(*own_material(sizes, batches, precision))
 
     def epoch() -> float:
         begin = time.perf_counter()
@@ -90,20 +96,21 @@ def own_epoch(sizes: Shape, batches: int) -> Epoch:
     return epoch
 
 
-def step_alone(sizes: Shape, batches: int) -> Epoch:
+def step_alone(sizes: Shape, batches: int, precision: str) -> Epoch:
     """Forward, loss, backward and update of Tidegate's network on one batch, over and over."""
-    material, config = own_material(sizes, batches)
+    material, config = own_material(sizes, batches, precision)
     network, loss = new_network(material, config), class_loss(material, config)
     batch = epoch_batches(material, config, sizes[0], 0)[0]
     optimiser = torch.optim.Adam(network.parameters(), lr=1e-3, fused=True)
 
     def epoch() -> float:
         begin = time.perf_counter()
-        for _ in range(batches):
-            value, _ = loss(network, batch)
-            optimiser.zero_grad()
-            value.backward()
-            optimiser.step()
+        with rounded_products(network, precision == ROUNDED):
+            for _ in range(batches):
+                value, _ = loss(network, batch)
+                optimiser.zero_grad()
+                value.backward()
+                optimiser.step()
         return time.perf_counter() - begin
 
     return epoch
@@ -121,7 +128,7 @@ class PlainNetwork(nn.Module):
         return self.output(self.lstm(x_BTC)[0][:, -1])
 
 
-def torch_epoch(sizes: Shape, batches: int) -> Epoch:
+def torch_epoch(sizes: Shape, batches: int, precision: str) -> Epoch:
     """A plain PyTorch loop."""
     batch, _, features, units = sizes
     x, y = (torch.from_numpy(array) for array in generated(sizes, batches))
@@ -132,8 +139,10 @@ def torch_epoch(sizes: Shape, batches: int) -> Epoch:
         begin = time.perf_counter()
         total, right = 0.0, torch.zeros(())
         for some in torch.randperm(len(x)).split(batch):
-            logits, truth = network(x[some]), y[some]
-            loss = functional.cross_entropy(logits, truth)
+            truth = y[some]
+            with torch.autocast("cpu", torch.bfloat16, enabled=precision == ROUNDED):
+                logits = network(x[some])
+            loss = functional.cross_entropy(logits.float(), truth)
             optimiser.zero_grad()
             loss.backward()
             optimiser.step()
@@ -147,10 +156,10 @@ def torch_epoch(sizes: Shape, batches: int) -> Epoch:
 class KerasPeer:
     """Keras on one back end, in a process of its own. Raises ProcessError where there is none."""
 
-    def __init__(self, python: str, name: str, sizes: Shape, batches: int, threads: int) -> None:
+    def __init__(self, python: str, name: str, sizes: Shape, batches: int, threads: int, precision: str) -> None:
         quiet = {"TF_CPP_MIN_LOG_LEVEL": "3", "CUDA_VISIBLE_DEVICES": "", "JAX_PLATFORMS": "cpu"}
         self._process = subprocess.Popen(
-            [python, keras_peer.__file__, ",".join(map(str, sizes)), str(batches), str(threads)],
+            [python, keras_peer.__file__, ",".join(map(str, sizes)), str(batches), str(threads), precision],
             env={**os.environ, **quiet, "KERAS_BACKEND": name},
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
@@ -187,9 +196,9 @@ class ProcessError(Exception):
 def measure(sizes: Shape, options: argparse.Namespace) -> tuple[list[dict[str, Any]], dict[str, str]]:
     """The table of one shape, Tidegate first, and why a back end is left out."""
     epochs: dict[str, Epoch] = {
-        "Tidegate": own_epoch(sizes, options.batches),
-        "step alone": step_alone(sizes, options.batches),
-        "PyTorch": torch_epoch(sizes, options.batches),
+        "Tidegate": own_epoch(sizes, options.batches, options.precision),
+        "step alone": step_alone(sizes, options.batches, options.precision),
+        "PyTorch": torch_epoch(sizes, options.batches, options.precision),
     }
     for epoch in epochs.values():
         epoch()  # Keras's processes have done so when they are ready
@@ -197,7 +206,7 @@ def measure(sizes: Shape, options: argparse.Namespace) -> tuple[list[dict[str, A
     with ExitStack() as peers:
         for name in options.keras:
             try:
-                peer = KerasPeer(options.peers, name, sizes, options.batches, options.threads)
+                peer = KerasPeer(options.peers, name, sizes, options.batches, options.threads, options.precision)
             except ProcessError as error:
                 absent[f"Keras on {name}"] = str(error)
                 continue
@@ -249,13 +258,20 @@ def main() -> None:
     parser.add_argument("--batches", type=int, default=25, help="in an epoch (default: 25)")
     parser.add_argument("--rounds", type=int, default=7, help="epochs of each that count (default: 7)")
     parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--precision", choices=PRECISIONS, default=FLOAT, help="of products, by all (default: float32)")
     options = parser.parse_args()
     rows, left_out = [], {}
     with computing(options.threads):
         for sizes in options.shapes:
             found, absent = measure(sizes, options)
             rows, left_out = rows + found, left_out | absent
-    facts = {"backend": str(backend()), "threads": options.threads, "batches": options.batches, **ratios(rows)}
+    facts = {
+        "backend": str(backend()),
+        "threads": options.threads,
+        "precision": options.precision,
+        "batches": options.batches,
+        **ratios(rows),
+    }
     if options.json:
         show_json("keras_example", {"rows": rows, "left_out": left_out, **facts})
     else:

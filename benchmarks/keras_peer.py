@@ -1,6 +1,6 @@
 """Keras's side of `keras_example`: a program of its own in an environment that has Keras, so that it imports nothing of Tidegate.
 
-    KERAS_BACKEND=jax PYTHON benchmarks/keras_peer.py BATCH,STEPS,FEATURES,UNITS BATCHES THREADS
+    KERAS_BACKEND=jax PYTHON benchmarks/keras_peer.py BATCH,STEPS,FEATURES,UNITS BATCHES THREADS [float32|bfloat16]
 
 It writes one line of JSON when it is ready (`absent` if Keras or the back end is not installed), and then one for each line that it reads:
 after the number of epochs to train, how many seconds they took.
@@ -38,6 +38,8 @@ def main() -> None:
     except ModuleNotFoundError as error:
         print(json.dumps({"absent": str(error)}), flush=True)
         return
+    if sys.argv[4:] == ["bfloat16"]:
+        keras.mixed_precision.set_global_policy("mixed_bfloat16")
     train = trainer(keras, shape, batches)  # type: ignore[arg-type]
     train(1)
     print(json.dumps({"keras": keras.__version__}), flush=True)

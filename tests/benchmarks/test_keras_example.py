@@ -1,6 +1,8 @@
 """The benchmark of the Keras example on a tiny shape, with a stand-in for Keras: who is measured, and that the figures fit together."""
 
 import json
+from collections.abc import Callable
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +33,14 @@ class Callback:
 callbacks = types.SimpleNamespace(Callback=Callback)
 
 
+def set_global_policy(name):
+    global __version__
+    __version__ = name
+
+
+mixed_precision = types.SimpleNamespace(set_global_policy=set_global_policy)
+
+
 class Sequential:
     def __init__(self, layers):
         assert layers == [(3, 2), 4, 10]
@@ -47,31 +57,50 @@ class Sequential:
 """
 
 
+Found = Callable[..., dict[str, Any]]
+
+
 @pytest.fixture
-def found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> dict[str, Any]:
+def found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Found:
     """What `--json` prints where Keras is a stand-in whose JAX is absent and whose TensorFlow fails."""
     for name, text in {"keras": KERAS, "jax": "", "tensorflow": "raise RuntimeError", "torch": "def set_num_threads(count): pass"}.items():
         (tmp_path / f"{name}.py").write_text(text)
     monkeypatch.setenv("PYTHONPATH", str(tmp_path))
-    arguments = ["--shapes", "5,3,2,4", "--batches", "2", "--rounds", "3", "--threads", "1", "--json"]
-    monkeypatch.setattr("sys.argv", ["keras_example", *arguments])
-    threads = torch.get_num_threads()
-    keras_example.main()
-    assert torch.get_num_threads() == threads
-    return json.loads(capsys.readouterr().out)
+
+    def run(*more: str) -> dict[str, Any]:
+        arguments = ["--shapes", "5,3,2,4", "--batches", "2", "--rounds", "3", "--threads", "1", "--json", *more]
+        monkeypatch.setattr("sys.argv", ["keras_example", *arguments])
+        threads = torch.get_num_threads()
+        keras_example.main()
+        assert torch.get_num_threads() == threads
+        return json.loads(capsys.readouterr().out)
+
+    return run
 
 
-def test_what_it_prints(found: dict[str, Any]) -> None:
-    rows = {row["who"]: row for row in found["rows"]}
-    assert {"machine", "versions", "command"} <= set(found)
+def test_what_it_prints(found: Found) -> None:
+    printed = found()
+    rows = {row["who"]: row for row in printed["rows"]}
+    assert {"machine", "versions", "command"} <= set(printed)
     assert list(rows) == ["Tidegate", "step alone", "PyTorch", "Keras 0 on torch"]
-    assert found["left_out"] == {"Keras on jax": "No module named 'jax'", "Keras on tensorflow": "its process ended with status 1"}
+    assert printed["left_out"] == {"Keras on jax": "No module named 'jax'", "Keras on tensorflow": "its process ended with status 1"}
     for row in rows.values():
         assert (row["shape"], row["rounds"]) == ("5,3,2,4", 3)
         assert 0 < row["best"] <= row["ms a step"] == pytest.approx(row["ms an epoch"] / 2)
         assert row["times Tidegate"] == pytest.approx(row["ms a step"] / rows["Tidegate"]["ms a step"])
     plain, keras = (rows[name]["times Tidegate"] for name in ("PyTorch", "Keras 0 on torch"))
-    assert found["5,3,2,4"] == f"{keras:.2f} times as fast as the fastest Keras, {plain:.2f} times as fast as PyTorch"
+    assert printed["5,3,2,4"] == f"{keras:.2f} times as fast as the fastest Keras, {plain:.2f} times as fast as PyTorch"
+
+
+def test_all_round_to_bfloat16_where_that_is_asked_for(found: Found, monkeypatch: pytest.MonkeyPatch) -> None:
+    rounded, plain, forward = [], [], PlainNetwork.forward
+    monkeypatch.setattr(PlainNetwork, "forward", lambda self, x: plain.append(forward(self, x)) or plain[-1])
+    monkeypatch.setattr(keras_example, "rounded_products", lambda network, on: rounded.append(on) or nullcontext())
+    printed = found("--precision", "bfloat16")
+    assert printed["precision"] == "bfloat16"
+    assert printed["rows"][-1]["who"] == "Keras mixed_bfloat16 on torch"
+    assert set(rounded) == {True} and {product.dtype for product in plain} == {torch.bfloat16}
+    assert own_material((5, 7, 3, 4), 4, "bfloat16")[1].training.precision == "bfloat16"
 
 
 def test_all_train_the_same_thing() -> None:

@@ -31,7 +31,7 @@ from torch.nn import functional
 from benchmarks import keras_peer
 from benchmarks.common import arguments, show, show_json
 from benchmarks.keras_peer import CLASSES, Shape, generated
-from benchmarks.lstm_speed import shape
+from benchmarks.lstm_pairs import shape
 from tidegate.config import build_settings
 from tidegate.config_classify import ClassConfig
 from tidegate.data.labelled import from_arrays

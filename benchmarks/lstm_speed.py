@@ -8,7 +8,6 @@ the same run. Threads: 2, or those of --threads.
 
 import argparse
 import copy
-import os
 import statistics
 import subprocess
 import sys
@@ -22,12 +21,14 @@ from unittest.mock import patch
 import numpy as np
 import torch
 from torch import nn
-from torch.nn.utils.rnn import PackedSequence, pack_padded_sequence
+from torch.nn.utils.rnn import pack_padded_sequence
 
 from benchmarks.common import arguments, show, show_json
 from benchmarks.long_horizon import SETTINGS, gather_rows
+from benchmarks.lstm_pairs import PUBLISHED, RANGE, Shape, compare, compare_forward, layers, pair, seconds, shape, trainer
+from benchmarks.lstm_rivals import cuda, keras, onnx
 from tidegate.demo import demo_data
-from tidegate.nn import LSTM, LSTMSession, backend
+from tidegate.nn import LSTMSession, backend
 from tidegate.nn import lstm as lstm_module
 from tidegate.nn.native import library
 from tidegate.tasks.forecasting.demo import demo_config
@@ -35,28 +36,6 @@ from tidegate.tasks.forecasting.fitting import new_network, training_events
 from tidegate.tasks.forecasting.material import Material, gather
 from tidegate.train.events import Stepped
 
-Shape = tuple[int, int, int, int]
-PUBLISHED: tuple[Shape, ...] = (
-    (32, 96, 7, 128),
-    (64, 100, 100, 64),
-    (128, 96, 1, 128),
-    (32, 96, 7, 256),
-    (64, 100, 128, 512),
-    (16, 300, 40, 320),
-)
-RANGE: tuple[Shape, ...] = (
-    (8, 24, 1, 32),
-    (8, 512, 16, 64),
-    (256, 24, 1, 32),
-    (256, 128, 128, 64),
-    (8, 128, 8, 128),
-    (256, 48, 32, 128),
-    (32, 512, 64, 256),
-    (8, 96, 128, 512),
-    (128, 48, 16, 512),
-    (8, 24, 128, 1024),
-    (64, 48, 64, 1024),
-)
 SECTIONS = ("training", "inference", "lengths", "streaming", "denormals", "busy", "network")
 
 
@@ -83,12 +62,6 @@ def main() -> None:
         show("lstm_speed", rows, facts)
 
 
-def shape(text: str) -> Shape:
-    """'B,T,I,H'."""
-    batch, steps, inputs, hidden = (int(part) for part in text.split(","))
-    return batch, steps, inputs, hidden
-
-
 def means(rows: list[dict[str, Any]]) -> dict[str, str]:
     """Geometric mean and least of the ratios of each part."""
     found = {}
@@ -107,63 +80,6 @@ def measure_peak(threads: int) -> float:
     loop = native.peak_loop
     loop(rounds, threads)
     return max(loop(rounds, threads) / seconds(lambda: loop(rounds, threads)) for _ in range(12)) / 1e9
-
-
-def seconds(call: Callable[[], object]) -> float:
-    """Of one call."""
-    begin = time.perf_counter()
-    call()
-    return time.perf_counter() - begin
-
-
-def pair(own: Callable[[], object], other: Callable[[], object], budget: float) -> tuple[list[float], list[float]]:
-    """Times of both, in turn, a tenth of the budget at a time."""
-    for call in (own, other):
-        call()
-        call()
-    times: tuple[list[float], list[float]] = ([], [])
-    for _ in range(10):
-        for call, found in zip((own, other), times, strict=True):
-            end = time.perf_counter() + budget / 10
-            found.append(seconds(call))
-            while time.perf_counter() < end:
-                found.append(seconds(call))
-    return times
-
-
-def compare(
-    part: str,
-    name: str,
-    own: Callable[[], object],
-    other: Callable[[], object],
-    budget: float,
-    flops: float,
-    peak: float,
-    rival: str = "torch",
-) -> dict[str, Any]:
-    """A row of the table. The ratio is that of the best times, which other work on the machine disturbs least."""
-    ours, theirs = pair(own, other, budget)
-    row = {"part": part, "shape": name, "ms": 1e3 * min(ours), "median": 1e3 * statistics.median(ours), f"{rival} ms": 1e3 * min(theirs)}
-    row |= {f"{rival} median": 1e3 * statistics.median(theirs), "ratio": min(theirs) / min(ours)}
-    row["ratio of medians"] = statistics.median(theirs) / statistics.median(ours)
-    return row | ({"GFLOP/s": flops / min(ours) / 1e9, "of peak": flops / min(ours) / 1e9 / peak} if flops else {})
-
-
-def layers(inputs: int, hidden: int, count: int = 1, bidirectional: bool = False) -> tuple[LSTM, nn.LSTM]:
-    """Ours and torch's, batch first."""
-    kind: dict[str, Any] = {"num_layers": count, "batch_first": True, "bidirectional": bidirectional}
-    return LSTM(inputs, hidden, **kind), nn.LSTM(inputs, hidden, **kind)
-
-
-def trainer(layer: nn.LSTM, x: Any, gradient: torch.Tensor) -> Callable[[], None]:
-    """Forward and backward, gradients of the weights."""
-
-    def call() -> None:
-        layer.zero_grad(set_to_none=True)
-        y = layer(x)[0]
-        (y if isinstance(y, torch.Tensor) else y.data).backward(gradient)
-
-    return call
 
 
 def training(options: argparse.Namespace, peak: float) -> list[dict[str, Any]]:
@@ -189,16 +105,6 @@ def inference_row(sizes: Shape, options: argparse.Namespace, peak: float) -> dic
     own, other = layers(inputs, hidden)
     x = torch.randn(batch, steps, inputs)
     return compare_forward("inference", sizes, lambda: own(x), lambda: other(x), options, peak)
-
-
-def compare_forward(
-    part: str, sizes: Shape, own: Callable[[], object], other: Callable[[], object], options: argparse.Namespace, peak: float
-) -> dict[str, Any]:
-    """A row of two forward passes, in inference_mode."""
-    batch, steps, inputs, hidden = sizes
-    flops = 8.0 * hidden * (inputs + hidden) * batch * steps
-    with torch.inference_mode():
-        return compare(part, f"{batch},{steps},{inputs},{hidden}", own, other, options.seconds, flops, peak)
 
 
 def bfloat16(options: argparse.Namespace, peak: float) -> list[dict[str, Any]]:
@@ -332,106 +238,6 @@ def step_row(name: str, material: Material, options: argparse.Namespace) -> dict
     ours, theirs = (statistics.median(found) for found in times)
     row = {"part": "network", "shape": name, "median": 1e3 * ours, "torch median": 1e3 * theirs}
     return row | {"ratio": theirs / ours, "ratio of best": min(times[1]) / min(times[0])}
-
-
-def onnx(options: argparse.Namespace, peak: float) -> list[dict[str, Any]]:
-    """ONNX Runtime, inference; needs the packages onnx and onnxruntime."""
-    return [onnx_row(sizes, options, peak) for sizes in options.shapes or PUBLISHED]
-
-
-def onnx_row(sizes: Shape, options: argparse.Namespace, peak: float) -> dict[str, Any]:
-    """Ours and ONNX Runtime's with the same weights, and how far apart their outputs are."""
-    batch, steps, inputs, hidden = sizes
-    own, _ = layers(inputs, hidden)
-    session = onnx_session(own, sizes, options.threads)
-    x = torch.randn(batch, steps, inputs)
-    theirs = x.transpose(0, 1).contiguous().numpy()
-    with torch.inference_mode():
-        difference = float(np.abs(session.run(None, {"x": theirs})[0][:, 0].swapaxes(0, 1) - own(x)[0].numpy()).max())
-    row = compare_forward("onnx", sizes, lambda: own(x), lambda: session.run(None, {"x": theirs}), options, peak)
-    return {**row, "difference": difference}
-
-
-def onnx_session(layer: nn.LSTM, sizes: Shape, threads: int) -> Any:
-    """The layer in ONNX Runtime, time first: input x [T, B, I], output y [T, 1, B, H]."""
-    import onnx.helper as make  # pyright: ignore[reportMissingImports]
-    import onnxruntime  # pyright: ignore[reportMissingImports]
-    from onnx import TensorProto, numpy_helper  # pyright: ignore[reportMissingImports]
-
-    batch, steps, inputs, hidden = sizes
-
-    def gates(name: str) -> torch.Tensor:
-        """[1, 4H, ...], from torch's order i f g o to ONNX's i o f c."""
-        weight = layer.get_parameter(name).detach()
-        return weight.view(4, hidden, *weight.shape[1:])[[0, 3, 1, 2]].reshape(1, *weight.shape)
-
-    biases = torch.cat([gates("bias_ih_l0"), gates("bias_hh_l0")], dim=1)
-    arrays = {"W": gates("weight_ih_l0"), "R": gates("weight_hh_l0"), "B": biases}
-    graph = make.make_graph(
-        [make.make_node("LSTM", ["x", "W", "R", "B"], ["y"], hidden_size=hidden)],
-        "lstm",
-        [make.make_tensor_value_info("x", TensorProto.FLOAT, [steps, batch, inputs])],
-        [make.make_tensor_value_info("y", TensorProto.FLOAT, [steps, 1, batch, hidden])],
-        [numpy_helper.from_array(value.numpy(), name) for name, value in arrays.items()],
-    )
-    choices = onnxruntime.SessionOptions()
-    choices.intra_op_num_threads = threads
-    choices.add_session_config_entry("session.intra_op.allow_spinning", "0")  # or its threads would go on through our calls
-    model = make.make_model(graph, opset_imports=[make.make_opsetid("", 14)], ir_version=8).SerializeToString()
-    return onnxruntime.InferenceSession(model, choices, providers=["CPUExecutionProvider"])
-
-
-def keras(options: argparse.Namespace, peak: float) -> list[dict[str, Any]]:
-    """Keras on the backend that KERAS_BACKEND names (jax, tensorflow), inference; needs that installed."""
-    os.environ.setdefault("KERAS_BACKEND", "jax")
-    return [keras_row(sizes, options, peak) for sizes in options.shapes or PUBLISHED]
-
-
-def keras_row(sizes: Shape, options: argparse.Namespace, peak: float) -> dict[str, Any]:
-    """Ours and Keras's at one shape."""
-    import keras  # pyright: ignore[reportMissingImports]
-
-    batch, steps, inputs, hidden = sizes
-    own, _ = layers(inputs, hidden)
-    x = torch.randn(batch, steps, inputs)
-    model = keras.Sequential([keras.layers.Input((steps, inputs)), keras.layers.LSTM(hidden, return_sequences=True)])
-    array = x.numpy()
-    return compare_forward("keras", sizes, lambda: own(x), lambda: model.predict_on_batch(array), options, peak)
-
-
-def cuda(options: argparse.Namespace, peak: float) -> list[dict[str, Any]]:
-    """Training on CUDA with `LSTM.persistent` beside torch.nn.LSTM: lengths in a padded batch, and float16 of more than small layers."""
-    if not torch.cuda.is_available():
-        sys.exit("lstm_speed: the part 'cuda' needs a CUDA device")
-    rows = [cuda_row(sizes, torch.float32, True, 1, options) for sizes in ((64, 500, 40, 128), (64, 200, 40, 64))]
-    wide = ((16, 1024, 768, 768), (30, 200, 40, 256), (200, 100, 40, 512))
-    return rows + [cuda_row(sizes, torch.float16, False, count, options) for sizes in wide for count in (1, 2)]
-
-
-def cuda_row(sizes: Shape, dtype: torch.dtype, ragged: bool, directions: int, options: argparse.Namespace) -> dict[str, Any]:
-    """One shape; torch gets different lengths as a PackedSequence."""
-    batch, steps, inputs, hidden = sizes
-    own, other = (layer.to("cuda", dtype) for layer in layers(inputs, hidden, bidirectional=directions == 2))
-    own.persistent = True
-    x = torch.randn(batch, steps, inputs, device="cuda", dtype=dtype)
-    many = torch.randint(1, steps + 1, (batch,)) if ragged else torch.full((batch,), steps)
-    packed = pack_padded_sequence(x, many, True, enforce_sorted=False) if ragged else x
-
-    def train(layer: nn.LSTM, outputs: Callable[[], torch.Tensor]) -> Callable[[], None]:
-        def call() -> None:
-            layer.zero_grad(set_to_none=True)
-            outputs().float().sum().backward()
-            torch.cuda.synchronize()
-
-        return call
-
-    def torchs() -> torch.Tensor:
-        found = other(packed)[0]
-        return found.data if isinstance(found, PackedSequence) else found
-
-    ours = train(own, lambda: own(x, lengths=many if ragged else None)[0])
-    name = f"{str(dtype).removeprefix('torch.')}, {directions} x {batch},{'1..' if ragged else ''}{steps},{inputs},{hidden}"
-    return compare("cuda", name, ours, train(other, torchs), options.seconds, 0.0, 0.0)
 
 
 PARTS: dict[str, Callable[[argparse.Namespace, float], list[dict[str, Any]]]] = {

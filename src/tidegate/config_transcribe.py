@@ -96,8 +96,9 @@ class SpeechTrainingSettings(LoopSettings):
     (Lee and Watanabe 2021)."""
     boundaries: Annotated[float, Field(ge=0.0)] = 0.3
     """Weight of the cross-entropy of an output at the same place that tells in which token each step lies, where labels have times."""
-    batch_frames: PositiveInt = 3000
-    """At most so many frames in a batch, padding included."""
+    batch_frames: PositiveInt | None = None
+    """At most so many frames in a batch, padding included. None: 3,000, or in small corpora as few as let 40 epochs make 4,000 updates, but
+    not below 1,000."""
     sorted_epochs: Annotated[int, Field(ge=0)] = 1
     """Epochs at the beginning that go from short utterances to long ones (SortaGrad, Amodei et al. 2016)."""
     speeds: Annotated[tuple[Positive, ...], Field(min_length=1)] | None = None
@@ -106,6 +107,12 @@ class SpeechTrainingSettings(LoopSettings):
     joined: PositiveInt | None = None
     """Up to so many training utterances of a speaker are said one after the other, so that short ones teach longer strings. None: 6 where
     utterances have fewer than three tokens on average, as single digits do, else 1."""
+    cut: Annotated[float, Field(ge=0.0, lt=0.5)] | None = None
+    """At most this share of a training utterance is cut off at an end, of one end in two. None: 0.2 where utterances have fewer than three
+    tokens on average, else 0. Unknown voices come with unknown ways to cut single words out."""
+    pauses: NonNegativeInt | None = None
+    """At most so many of its quietest frames are put to an end, to one end in two. None: 20 where utterances have fewer than three tokens
+    on average, else 0."""
     time_masks: NonNegativeInt = 2
     """This and the next four: stretches of training utterances that are hidden (SpecAugment, Park et al. 2019)."""
     time_width: NonNegativeInt = 30

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from tests.data.speech.signals import voice
 from tidegate.data.speech.features import FeatureSettings, deltas, log_mel
-from tidegate.data.speech.masking import MaskSettings, add_noise, mask, speed
+from tidegate.data.speech.masking import MaskSettings, add_noise, mask, other_ends, speed
 from tidegate.errors import DataError, SettingsError
 
 RATE = 16000
@@ -142,3 +142,33 @@ def test_noise_refuses_other_channels_and_ranges() -> None:
         add_noise(torch.zeros(9, 39), FeatureSettings(), generator(), (5, 20))
     with pytest.raises(SettingsError, match="expected two numbers, the lower one first"):
         add_noise(torch.zeros(9, 40), FeatureSettings(), generator(), (float("nan"), 20))
+
+
+@settings(max_examples=100, deadline=None)
+@given(st.integers(1, 80), st.floats(0.0, 0.49), st.integers(0, 30), st.integers(0, 999))
+def test_ends_are_cut_and_get_pauses_of_quiet_frames(steps: int, cut: float, pauses: int, seed: int) -> None:
+    x_TC = torch.randn(steps, 6, generator=torch.Generator().manual_seed(seed))
+    found = other_ends(x_TC, 3, generator(seed), cut, pauses)
+    again = other_ends(x_TC, 3, generator(seed), cut, pauses)
+    assert np.array_equal(found.numbers_T, again.numbers_T) and found.spoken == again.spoken
+    spoken = found.numbers_T[found.spoken]
+    assert np.array_equal(spoken, np.arange(spoken[0], spoken[-1] + 1)), "what is spoken stays in one piece"
+    assert spoken[0] <= cut * steps and steps - 1 - spoken[-1] <= cut * steps
+    before, after = found.numbers_T[: found.spoken.start], found.numbers_T[found.spoken.stop :]
+    assert max(len(before), len(after)) <= pauses
+    loudness = x_TC[:, :3].mean(1).numpy()
+    quiet = np.sort(loudness[spoken])[: max(3, len(spoken) // 10)]
+    assert all(loudness[number] <= quiet[-1] for number in (*before, *after)) and {*before, *after} <= set(spoken)
+
+
+def test_one_end_in_two_is_cut_and_one_in_two_gets_a_pause() -> None:
+    x_TC, random = torch.randn(50, 4, generator=torch.Generator().manual_seed(0)), generator()
+    cuts, pauses = np.zeros(2), np.zeros(2)
+    longest = 0
+    for _ in range(400):
+        numbers, spoken = other_ends(x_TC, 4, random, 0.4, 10)
+        cuts += (numbers[spoken][0] > 0, numbers[spoken][-1] < 49)
+        pauses += (spoken.start > 0, spoken.stop < len(numbers))
+        longest = max(longest, spoken.start)
+    assert (abs(pauses - 200) < 45).all() and (abs(cuts - 190) < 45).all() and longest == 10
+    assert np.array_equal(other_ends(x_TC, 4, random, 0.0, 0).numbers_T, np.arange(50))

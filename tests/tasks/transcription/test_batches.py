@@ -1,5 +1,6 @@
 """Batches of training utterances: each once, the same for the same seed and epoch, whatever is asked for first."""
 
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -169,3 +170,32 @@ def test_a_frame_has_the_token_in_which_its_middle_lies(root: Path) -> None:
             assert not labels[length:].any()
             found.append(labels[:length].tolist())
     assert sorted(found) == sorted(expected) and any(NO_TOKEN in labels and max(labels) > 0 for labels in found)
+
+
+def test_labels_follow_the_frames_where_ends_are_changed(root: Path) -> None:
+    material = material_of(root, cut=0.4, pauses=7, joined=2)
+    spans = tuple(np.stack([np.arange(len(target)), np.arange(1, len(target) + 1)], 1) * 0.9 / len(target) for target in material.targets)
+    timed = replace(material, spans=spans)
+    batches, changed = TrainingBatches(timed, 1), 0
+    known = {tuple(frame.tolist()): label for frame, label in labelled_frames(timed)}
+    for batch in map(batches.__getitem__, range(len(batches))):
+        assert batch.labels_BT.shape == batch.x_BTC.shape[:2]
+        for row, labels, length in zip(batch.x_BTC, batch.labels_BT.tolist(), batch.lengths_B.tolist(), strict=True):
+            pairs = [(known[tuple(frame.tolist())], label) for frame, label in zip(row[:length], labels, strict=False)]
+            assert all(label in (truth, NO_TOKEN) for truth, label in pairs), "a pause is no token, all else is what it was"
+            changed += sum(truth != label for truth, label in pairs)
+    assert changed > 0
+    frames = sum(len(row) for row, _ in rows(batches))
+    assert frames != sum(len(timed.frames[0][int(number)]) for number in timed.numbers("train"))
+
+
+def labelled_frames(material: SpeechMaterial) -> Iterator[tuple[torch.Tensor, int]]:
+    """Each training frame as the network sees it, and the token in which its middle lies."""
+    features = material.features
+    for number in material.numbers("train").tolist():
+        spans, target = material.spans[number], material.targets[number]
+        assert spans is not None
+        for place, frame in enumerate(material.normalised(number)):
+            second = (place * features.hop + features.window / 2) / features.rate
+            inside = [int(token) for token, (begin, end) in zip(target, spans, strict=True) if begin <= second < end]
+            yield frame, inside[0] if inside else NO_TOKEN

@@ -13,6 +13,7 @@ from tidegate.config_transcribe import TranscribeConfig
 from tidegate.data.speech.audio import read_audio
 from tidegate.data.speech.corpus import Corpus, Part, read_corpus
 from tidegate.data.speech.features import log_mel
+from tidegate.data.speech.frames import Frames
 from tidegate.errors import DataError, SettingsError
 from tidegate.tasks.transcription.material import SpeechMaterial, complete, corpus_checksum, feature_settings, gather_scored, gather_speech
 
@@ -47,6 +48,39 @@ def test_what_is_open_follows_from_the_corpus(corpus: Path) -> None:
     assert complete(config(data={"rate": 6000, "normalisation": "none"}), known, 1).data.rate == 6000
     with pytest.raises(SettingsError, match="device 'abacus' cannot be used"):
         complete(config(training={"device": "abacus"}), known, 1)
+
+
+def test_single_words_are_joined_and_get_other_ends(corpus: Path) -> None:
+    (whole, words) = (
+        complete(config(data={"tokens": tokens}), read_corpus(corpus, tokens=tokens), 1).training for tokens in (None, "words")
+    )
+    assert (whole.joined, whole.cut, whole.pauses) == (1, 0.0, 0)
+    assert (words.joined, words.cut, words.pauses) == (6, 0.2, 20)
+    given = {"joined": 2, "cut": 0.0, "pauses": 3}
+    kept = complete(config(data={"tokens": "words"}, training=given), read_corpus(corpus, tokens="words"), 1).training
+    assert kept.model_dump().items() >= given.items()
+
+
+@pytest.mark.parametrize(
+    ("frames", "batch", "epochs", "expected"),
+    [
+        (30_000, None, None, (1000, 40)),  # too few to make 4,000 updates
+        (200_000, None, None, (2000, 40)),
+        (400_000, None, None, (3000, 31)),
+        (2_000_000, None, None, (3000, 20)),
+        (200_000, 500, None, (500, 20)),
+        (200_000, None, 7, (2000, 7)),
+    ],
+)
+def test_small_corpora_have_smaller_batches(
+    corpus: Path, frames: int, batch: int | None, epochs: int | None, expected: tuple[int, int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    known = read(corpus)
+    part = frames // len(known.part("train"))
+    monkeypatch.setattr(Frames, "lengths", property(lambda self: np.full(len(self.ids), part)))
+    asked = config(training={"batch_frames": batch, "max_epochs": epochs})
+    training = gather_speech(known, complete(asked, known, 1)).config.training
+    assert (pytest.approx(training.batch_frames, rel=0.01), training.max_epochs) == expected
 
 
 def test_the_rate_is_that_of_most_recordings_and_at_most_16_khz(corpus: Path) -> None:

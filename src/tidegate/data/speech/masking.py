@@ -1,4 +1,4 @@
-"""Training utterances changed by chance: pace, noise, and stretches of time and frequency that are hidden.
+"""Training utterances changed by chance: pace, ends, noise, and stretches of time and frequency that are hidden.
 
 What chance decides comes from the generator that is given: the same state, the same change. What is given stays as it was.
 """
@@ -6,6 +6,7 @@ What chance decides comes from the generator that is given: the same state, the 
 import math
 from dataclasses import dataclass
 from functools import cache
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -16,6 +17,10 @@ from tidegate.errors import DataError, SettingsError
 
 STEEPEST = 2.0
 """Noise power falls with frequency as f^-a, a between 0 (white) and this (brown)."""
+CHANGED = 0.5
+"""Share of the ends that are cut, and of those that get a pause."""
+QUIETEST, FEWEST = 0.1, 3
+"""Share of an utterance's frames that pauses are made of, and how many there are at least."""
 
 
 @dataclass(frozen=True)
@@ -81,6 +86,30 @@ def mask(x_TC: Tensor, settings: MaskSettings, random: np.random.Generator, orde
     for _ in range(settings.frequency_masks):
         x_TKC[:, :, _stretch(channels, min(settings.frequency_width, channels), random)] = 0.0
     return x_TC
+
+
+class Ends(NamedTuple):
+    """An utterance with other ends: the numbers of its frames, and where among them those lie that are no pause."""
+
+    numbers_T: np.ndarray
+    spoken: slice
+
+
+def other_ends(x_TC: Tensor, statics: int, random: np.random.Generator, cut: float, pauses: int) -> Ends:
+    """As if the recording had begun and ended elsewhere: people and programs that cut words out do so in their own ways, and a network that
+    knows a few of them takes a pause, or none, for a part of the word.
+
+    statics  channels without their slopes; by their mean a frame is loud or quiet
+    cut      one end in two loses a share from 0 to this, below 0.5
+    pauses   to one end in two come 1 to so many frames, drawn from the quietest that are left
+    """
+    steps = len(x_TC)
+    begin, after = (int(random.uniform(0.0, cut * steps)) if cut and random.random() < CHANGED else 0 for _ in range(2))
+    spoken = np.arange(begin, steps - after)
+    quiet = spoken[x_TC[spoken, :statics].mean(1).argsort()[: max(FEWEST, int(QUIETEST * len(spoken)))].numpy()]
+    counts = [int(random.integers(1, pauses, endpoint=True)) if pauses and random.random() < CHANGED else 0 for _ in range(2)]
+    first, last = (random.choice(quiet, count) for count in counts)
+    return Ends(np.concatenate([first, spoken, last]), slice(len(first), len(first) + len(spoken)))
 
 
 def add_noise(x_TC: Tensor, settings: FeatureSettings, random: np.random.Generator, snr_db: tuple[float, float]) -> Tensor:

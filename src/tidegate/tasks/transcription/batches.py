@@ -1,4 +1,4 @@
-"""Training utterances in batches: of about one length, at changing speeds, joined, masked; a function of seed and epoch alone."""
+"""Training utterances in batches: of about one length, changed by chance and joined; a function of seed and epoch alone."""
 
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -10,7 +10,7 @@ from torch import Tensor
 from tidegate.config_transcribe import TranscribeConfig
 from tidegate.data.speech.corpus import Part
 from tidegate.data.speech.length_batches import growing, length_batches, pad
-from tidegate.data.speech.masking import MaskSettings, add_noise, mask
+from tidegate.data.speech.masking import MaskSettings, add_noise, mask, other_ends
 from tidegate.tasks.transcription.material import SpeechMaterial, every_speed
 
 NO_TOKEN = 0
@@ -38,7 +38,7 @@ class TrainingBatches:
         self._speeds = _drawn_speeds(material.config, len(material.corpus.utterances), random)
         lengths = np.array([sum(self._length(number) for number in item) for item in self._items])
         settings = self._settings
-        self._batches = growing(epoch, lengths, settings.batch_frames, settings.seed, settings.sorted_epochs, settings.batch_size)
+        self._batches = growing(epoch, lengths, material.batch_frames, settings.seed, settings.sorted_epochs, settings.batch_size)
         self.windows = len(self._items)
 
     def __len__(self) -> int:
@@ -47,11 +47,11 @@ class TrainingBatches:
     def __getitem__(self, number: int) -> SpeechBatch:
         random = np.random.default_rng((*self._seed, number))
         items = [self._items[place] for place in self._batches[number]]
-        x_BTC, lengths_B = pad([self._seen(item, random) for item in items])
+        seen = [self._seen(item, random) for item in items]
+        x_BTC, lengths_B = pad([frames for frames, _ in seen])
         labels_BT = np.full(x_BTC.shape[:2], NO_TOKEN, np.int64)
-        for labels_T, item in zip(labels_BT, items, strict=True):
-            found = np.concatenate([self._labels(number) for number in item])
-            labels_T[: len(found)] = found
+        for labels_T, (_, found_T) in zip(labels_BT, seen, strict=True):
+            labels_T[: len(found_T)] = found_T
         targets = tuple(target_of(self._material, item) for item in items)
         return SpeechBatch(x_BTC, lengths_B, targets, torch.from_numpy(labels_BT))
 
@@ -70,23 +70,32 @@ class TrainingBatches:
         frames = self._material.frames[self._speeds[number]]
         return int(frames.offsets[number + 1] - frames.offsets[number])
 
-    def _seen(self, item: list[int], random: np.random.Generator) -> Tensor:
-        """Frames [T, C] as the network sees them."""
+    def _seen(self, item: list[int], random: np.random.Generator) -> tuple[Tensor, np.ndarray]:
+        """Frames [T, C] as the network sees them, and their labels [T]."""
         material, settings = self._material, self._settings
         masks = MaskSettings(
             settings.time_masks, settings.time_width, settings.time_share, settings.frequency_masks, settings.frequency_width
         )
-        parts = []
+        parts, labels = [], []
         for number in item:
-            frames = torch.from_numpy(np.array(material.frames[self._speeds[number]][number]))
+            frames, labels_T = torch.from_numpy(np.array(material.frames[self._speeds[number]][number])), self._labels(number)
+            if settings.cut or settings.pauses:
+                frames, labels_T = self._with_other_ends(frames, labels_T, random)
             if settings.noise_db is not None:
                 frames = add_noise(frames, material.features, random, settings.noise_db)
             parts.append(material.normaliser.apply(frames, material.speaker_of(number)))
-        frames = torch.cat(parts)
+            labels.append(labels_T)
+        frames, labels_T = torch.cat(parts), np.concatenate(labels)
         if material.normaliser.kind != "none":
-            return mask(frames, masks, random, material.features.deltas)
+            return mask(frames, masks, random, material.features.deltas), labels_T
         mean = torch.from_numpy(material.normaliser.statistics.mean).float()  # what is hidden becomes the mean
-        return mask(frames - mean, masks, random, material.features.deltas) + mean
+        return mask(frames - mean, masks, random, material.features.deltas) + mean, labels_T
+
+    def _with_other_ends(self, frames: Tensor, labels_T: np.ndarray, random: np.random.Generator) -> tuple[Tensor, np.ndarray]:
+        ends = other_ends(frames, self._material.features.statics, random, self._settings.cut or 0.0, self._settings.pauses or 0)
+        found_T = np.full(len(ends.numbers_T), NO_TOKEN, np.int64)
+        found_T[ends.spoken] = labels_T[ends.numbers_T[ends.spoken]]
+        return frames[ends.numbers_T], found_T
 
 
 class PartBatches:
@@ -95,7 +104,7 @@ class PartBatches:
     def __init__(self, material: SpeechMaterial, numbers: np.ndarray) -> None:
         self._material, self.numbers = material, numbers
         lengths = material.frames[0].lengths[numbers]
-        self.batches = length_batches(lengths, 2 * material.config.training.batch_frames, None)
+        self.batches = length_batches(lengths, 2 * material.batch_frames, None)
         self.windows = len(numbers)
 
     def __len__(self) -> int:

@@ -26,14 +26,17 @@ HIGHEST_RATE = 16_000
 """Samples a second: speech is intelligible below 8 kHz, and networks need no more."""
 UPDATES, LEAST_EPOCHS, MOST_EPOCHS = 4000, 20, 40
 """Of the weights, and the epochs that make them, where the settings leave that open."""
+LEAST_FRAMES, MOST_FRAMES = 1000, 3000
+"""Of a batch, likewise: with fewer, more updates."""
 NAMED = 5
 """Recordings that are left out are named in the notes up to so many."""
 ASKED = 100
 """Recordings whose headers tell the rate of a corpus."""
 SPEEDS = (0.9, 1.0, 1.1)
 """Of training utterances where there are several voices."""
-FEW_TOKENS, JOINED = 3, 6
-"""With fewer tokens an utterance, training says up to so many utterances one after the other."""
+FEW_TOKENS, JOINED, CUT, PAUSES = 3, 6, 0.2, 20
+"""With fewer tokens an utterance, training says up to so many utterances one after the other, and changes their ends: cuts off up to this
+share, adds up to so many frames."""
 
 
 @dataclass(frozen=True)
@@ -58,6 +61,12 @@ class SpeechMaterial:
     targets: tuple[np.ndarray, ...]
     spans: tuple[np.ndarray | None, ...]
     notes: list[str]
+
+    @property
+    def batch_frames(self) -> int:
+        """At most so many frames in a batch."""
+        assert self.config.training.batch_frames is not None
+        return self.config.training.batch_frames
 
     def numbers(self, part: Part) -> np.ndarray:
         """Of the utterances of a part, ascending."""
@@ -94,20 +103,22 @@ def complete(config: TranscribeConfig, corpus: Corpus, threads: int) -> Transcri
         "rate": data.rate or common_rate(corpus.part("train")),
         "normalisation": data.normalisation or ("speaker" if len(speakers) > 1 and "" not in speakers and not live else "global"),
     }
-    settings = config.training
+    settings, single = config.training, single_words(corpus.part("train"))
     derived = {
         "threads": settings.threads or threads,
         "device": resolve_device(settings.device),
-        "joined": settings.joined or joined_by_default(corpus.part("train")),
+        "joined": settings.joined or (JOINED if single else 1),
+        "cut": settings.cut if settings.cut is not None else CUT * single,
+        "pauses": settings.pauses if settings.pauses is not None else PAUSES * single,
         "speeds": settings.speeds or (SPEEDS if len({it.speaker for it in corpus.part("train")}) > 1 else (1.0,)),
     }
     training = settings.model_copy(update=derived)
     return config.model_copy(update={"data": data.model_copy(update=found), "training": training})
 
 
-def joined_by_default(utterances: Sequence[Utterance]) -> int:
-    """How many utterances training says one after the other."""
-    return JOINED if sum(len(it.tokens) for it in utterances) < FEW_TOKENS * len(utterances) else 1
+def single_words(utterances: Sequence[Utterance]) -> bool:
+    """Whether utterances are so short that they have been cut out of their surroundings."""
+    return sum(len(it.tokens) for it in utterances) < FEW_TOKENS * len(utterances)
 
 
 def common_rate(utterances: Sequence[Utterance]) -> int:
@@ -136,7 +147,7 @@ def gather_speech(corpus: Corpus, config: TranscribeConfig, listen: Callable[[in
     notes = [*corpus.notes, *notes, *_left_out(corpus)]
     spans = tuple(_seconds(it) if it.part == "train" else None for it in corpus.utterances)
     return SpeechMaterial(
-        _with_epochs(config, frames[0], train), corpus, vocabulary, features, frames, normaliser, speakers, targets, spans, notes
+        _with_pace(config, frames[0], train), corpus, vocabulary, features, frames, normaliser, speakers, targets, spans, notes
     )
 
 
@@ -176,13 +187,13 @@ def _speakers(corpus: Corpus, frames: Frames) -> dict[tuple[Part, str], Statisti
     return found
 
 
-def _with_epochs(config: TranscribeConfig, frames: Frames, train: Sequence[int]) -> TranscribeConfig:
-    """The settings with the number of epochs, where it is open."""
-    if config.training.max_epochs is not None:
-        return config
-    batches = max(1, round(int(frames.lengths[np.array(train)].sum()) / config.training.batch_frames))
-    epochs = min(MOST_EPOCHS, max(LEAST_EPOCHS, -(-UPDATES // batches)))
-    return config.model_copy(update={"training": config.training.model_copy(update={"max_epochs": epochs})})
+def _with_pace(config: TranscribeConfig, frames: Frames, train: Sequence[int]) -> TranscribeConfig:
+    """The settings with frames of a batch and the number of epochs, where they are open."""
+    training, heard = config.training, int(frames.lengths[np.array(train)].sum())
+    batch = training.batch_frames or min(MOST_FRAMES, max(LEAST_FRAMES, heard * MOST_EPOCHS // UPDATES))
+    epochs = min(MOST_EPOCHS, max(LEAST_EPOCHS, -(-UPDATES // max(1, round(heard / batch)))))
+    found = {"batch_frames": batch, "max_epochs": training.max_epochs or epochs}
+    return config.model_copy(update={"training": training.model_copy(update=found)})
 
 
 def corpus_checksum(corpus: Corpus) -> str:

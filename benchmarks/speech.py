@@ -1,9 +1,9 @@
 """Error rates, speed and memory of a recogniser on a corpus of speech: trained from scratch by the default recipe, scored on its test part.
 
 Real time: seconds of speech by seconds of work. Training counts each pass over the training part, decoding the features, the network and
-the search over the test part. `--speakers-out` trains once for each speaker, who is then all of the test part. `--strings` joins takes of
-the test part, each speaker's own, into strings of three to seven, and scores what is heard in them too. `--live` feeds noise, 10 ms at a
-time, to a network of one direction as large as the default one, and says how long each piece takes to be heard.
+the search over the test part. `--speakers-out` trains once for each speaker, or for each that is named, who is then all of the test part.
+`--strings` joins takes of the test part, each speaker's own, into strings of three to seven, and scores what is heard in them too. `--live`
+feeds noise, 10 ms at a time, to a network of one direction as large as the default one, and says how long each piece takes to be heard.
 """
 
 import argparse
@@ -177,7 +177,8 @@ def measured(options: argparse.Namespace) -> list[dict[str, Any]]:
     corpus = open_corpus(options.corpus, config)
     for note in corpus.notes:
         say(note)
-    speakers = sorted({it.speaker for it in corpus.utterances}) if options.speakers_out else [""]
+    every = sorted({it.speaker for it in corpus.utterances})
+    speakers = [""] if options.speakers_out is None else options.speakers_out or every
     rows = []
     for speaker in speakers:
         part = open_corpus(options.corpus, without(config, speaker)) if speaker else corpus
@@ -215,7 +216,7 @@ def main() -> None:
     parser.add_argument("--tokens", choices=["phones", "characters", "words"], help="default: as the kind of corpus has it")
     parser.add_argument("--on-bad", choices=["skip", "refuse"], default="skip")
     parser.add_argument("--seeds", type=int, default=1)
-    parser.add_argument("--speakers-out", action="store_true", help="leave out one speaker at a time")
+    parser.add_argument("--speakers-out", nargs="*", metavar="NAME", help="leave out one speaker at a time: each, or these")
     parser.add_argument("--strings", action="store_true", help="also score strings of three to seven joined takes")
     parser.add_argument("--live", action="store_true", help="also measure how soon live speech is heard")
     parser.add_argument("--threads", type=int, default=2)

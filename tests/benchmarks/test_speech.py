@@ -49,6 +49,8 @@ def test_each_speaker_is_left_out(digits: Path, monkeypatch: pytest.MonkeyPatch,
     assert [row["run"] for row in rows] == ["without anna", "without ben", "mean"]
     assert [row["tokens"] for row in rows[:2]] == [36, 36]
     assert rows[2]["wer"] == pytest.approx((rows[0]["wer"] + rows[1]["wer"]) / 2)
+    named = call([str(digits), "--speakers-out", "ben"], monkeypatch, capsys)
+    assert [(row["run"], row["wer"]) for row in named] == [("without ben", rows[1]["wer"])]
 
 
 def test_strings() -> None:

@@ -16,7 +16,7 @@ from tidegate.errors import TrainingError
 from tidegate.train.loop import Job
 from tidegate.train.loss import absolute_error, build_loss, huber, observed_mean, pinball, squared_error, trained_levels
 from tidegate.train.lr_finder import find_learning_rate
-from tidegate.train.optimiser import build_optimiser, learning_rate, optimiser_tensors, restore_optimiser
+from tidegate.train.optimiser import build_optimiser, clear_gradients, clip_gradients, learning_rate, optimiser_tensors, restore_optimiser
 
 Build = Callable[..., Job[tuple[Tensor, Tensor]]]
 
@@ -83,6 +83,36 @@ def test_biases_do_not_decay() -> None:
     optimiser.step()
     torch.testing.assert_close(network.weight.detach(), before * 0.95)
     assert (network.bias == 1.0).all()
+
+
+def test_weights_without_decay_are_updated_together_and_numbered_as_with_it() -> None:
+    network = nn.Sequential(nn.Linear(3, 4), nn.Linear(4, 2))
+    plain, decayed = (build_optimiser(network, TrainingSettings(weight_decay=decay)) for decay in (0.0, 0.1))
+    assert [len(group["params"]) for group in plain.param_groups] == [4]
+    orders = [[id(weight) for group in one.param_groups for weight in group["params"]] for one in (plain, decayed)]
+    assert orders[0] == orders[1], "a checkpoint's state is numbered by it"
+
+
+@given(st.floats(1e-3, 1e3), st.integers(0, 99), st.sampled_from([None, 1e-2, 1.0, 30.0]))
+def test_gradients_are_clipped_as_torch_does(size: float, seed: int, most: float | None) -> None:
+    random = torch.Generator().manual_seed(seed)
+    pair = [[nn.Parameter(torch.zeros(shape)) for shape in ((7, 5), (5,), (1,))] for _ in range(2)]
+    for own, other in zip(*pair, strict=True):
+        own.grad = size * torch.randn(own.shape, generator=random)
+        other.grad = own.grad.clone()
+    pair[0][1].grad = pair[1][1].grad = None
+    norm = nn.utils.clip_grad_norm_(pair[1], most or math.inf)
+    assert clip_gradients(pair[0], most) == norm.item()
+    assert all(torch.equal(*grads) for grads in zip(*[[w.grad for w in some if w.grad is not None] for some in pair], strict=True))
+    clear_gradients(pair[0])
+    assert all(weight.grad is None for weight in pair[0])
+
+
+def test_the_norm_of_gradients_that_are_not_finite_is_told() -> None:
+    for value in (math.nan, math.inf):
+        weight = nn.Parameter(torch.zeros(2))
+        weight.grad = torch.tensor([1.0, value])
+        assert not math.isfinite(clip_gradients([weight], 1.0))
 
 
 def test_the_optimiser_comes_back() -> None:

@@ -27,9 +27,10 @@ class SequenceBatch(NamedTuple):
 def cut_batch(sequences: Sequences, numbers_B: np.ndarray) -> SequenceBatch:
     """The sequences with these numbers, padded with zeros."""
     begins, lengths = sequences.offsets[numbers_B], sequences.lengths[numbers_B]
-    x_BTC = np.zeros((len(numbers_B), int(lengths.max(initial=0)), sequences.values.shape[1]), np.float32)
+    x_BTC = np.empty((len(numbers_B), int(lengths.max(initial=0)), sequences.values.shape[1]), np.float32)
     for row, begin, length in zip(x_BTC, begins.tolist(), lengths.tolist(), strict=True):
         row[:length] = sequences.values[begin : begin + length]
+        row[length:] = 0.0
     return SequenceBatch(x_BTC, lengths, numbers_B)
 
 

@@ -148,10 +148,11 @@ class SequenceClassifier(nn.Module):
         """x [B, T, C], NaN is missing; lengths [B], integers from 0 to T. Raises ValueError where lengths do not fit."""
         steps = x_BTC.shape[1]
         lengths_B = lengths_B.to(x_BTC.device)
-        if lengths_B.shape != x_BTC.shape[:1] or bool(((lengths_B < 0) | (lengths_B > steps)).any()):
+        least, most = (int(end) for end in lengths_B.aminmax()) if len(lengths_B) else (steps, steps)
+        if lengths_B.shape != x_BTC.shape[:1] or least < 0 or most > steps:
             raise ValueError(f"lengths are {lengths_B.tolist()}; expected {x_BTC.shape[0]} of them, from 0 to {steps}")
         inside_BT = torch.arange(steps, device=x_BTC.device) < lengths_B[:, None]
-        padded = not bool(inside_BT.all())
+        padded = least < steps
         if padded:
             x_BTC = x_BTC.masked_fill(~inside_BT[..., None], 0.0)
         features_BF, weights_BT = self.encode(Batch(self.values(x_BTC), lengths_B if padded else None, inside_BT))

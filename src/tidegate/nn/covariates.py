@@ -1,5 +1,7 @@
 """Covariates as numbers that a network can take: numbers as they are, categories as embeddings, missing values said."""
 
+import math
+
 import torch
 from torch import Tensor, nn
 
@@ -23,7 +25,7 @@ class CovariateUnit(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """Features of each step, in the order numbers, indicators, embeddings."""
         numbers = x[..., self.numbers] if self.categories else x
-        parts = [numbers.nan_to_num(0.0, torch.inf, -torch.inf)]
+        parts = [_filled(numbers)]
         if self.indicator:
             parts.append(numbers.isnan().to(x.dtype))
         elif not self.categories:
@@ -31,3 +33,10 @@ class CovariateUnit(nn.Module):
         for column, embedding in zip(self.categories, self.embeddings, strict=True):
             parts.append(embedding((x[..., column] + 1.0).nan_to_num(0.0).long()))
         return torch.cat(parts, -1)
+
+
+def _filled(x: Tensor) -> Tensor:
+    """NaN becomes 0. A sum that is finite has none: on a CPU to look takes a fraction of the time of a copy."""
+    if x.device.type == "cpu" and math.isfinite(x.sum().item()):
+        return x
+    return x.nan_to_num(0.0, torch.inf, -torch.inf)

@@ -18,7 +18,7 @@ from tidegate.errors import TrainingError
 from tidegate.nn.lstm import rounded_products
 from tidegate.train.averaging import MovingAverage
 from tidegate.train.events import EpochEnded, Event, Saved, Started, Stepped, Stopped
-from tidegate.train.optimiser import build_optimiser, learning_rate, optimiser_tensors, restore_optimiser
+from tidegate.train.optimiser import build_optimiser, clear_gradients, clip_gradients, learning_rate, optimiser_tensors, restore_optimiser
 
 B = TypeVar("B", covariant=True)
 
@@ -94,16 +94,17 @@ def _fit(job: Job[B], checkpoint: Checkpoint | None) -> Iterator[Event]:
     if checkpoint:
         progress, best = _restore(checkpoint, network, twin, optimiser)
     batches = job.training(progress.epoch)
-    parameters = sum(weight.numel() for weight in network.parameters())
+    weights = list(network.parameters())
+    size = sum(weight.numel() for weight in weights)
     yield Started(
-        progress.epoch, progress.step, settings.max_epochs, len(batches), parameters, batches.windows, job.device, torch.get_num_threads()
+        progress.epoch, progress.step, settings.max_epochs, len(batches), size, batches.windows, job.device, torch.get_num_threads()
     )
 
     clock, saved = _Clock(progress.seconds), time.monotonic()
     while not progress.stopped:
         network.train()
         while progress.batch < len(batches) and not progress.stopped:
-            stepped = _step(job, optimiser, batches, progress, clock)
+            stepped = _step(job, weights, optimiser, batches, progress, clock)
             if twin:
                 twin.update()
             yield stepped
@@ -135,23 +136,25 @@ def _fit(job: Job[B], checkpoint: Checkpoint | None) -> Iterator[Event]:
 INTERRUPTED = "interrupted"
 
 
-def _step(job: Job[B], optimiser: torch.optim.Optimizer, batches: Batches[B], progress: Progress, clock: "_Clock") -> Stepped:
+def _step(
+    job: Job[B], weights: list[nn.Parameter], optimiser: torch.optim.Optimizer, batches: Batches[B], progress: Progress, clock: "_Clock"
+) -> Stepped:
     """One update. The random numbers of dropout follow from seed and step alone."""
-    network, settings = job.network, job.settings
+    settings = job.settings
     begin = time.monotonic()
     _seed(job.device, settings.seed * 1_000_003 + progress.step)
     rate = learning_rate(settings, _done(settings, progress, len(batches)), progress.plateaus)
     for group in optimiser.param_groups:
         group["lr"] = rate
-    loss, weight = job.loss(network, batches[progress.batch])
-    optimiser.zero_grad(set_to_none=True)
+    loss, weight = job.loss(job.network, batches[progress.batch])
+    clear_gradients(weights)
     value = loss.item()
     if not math.isfinite(value):
         raise TrainingError(_not_finite("loss", value, f"at step {progress.step + 1}", progress.epoch, progress.batch))
     norm = 0.0
     if weight:
         loss.backward()
-        norm = nn.utils.clip_grad_norm_(network.parameters(), settings.clip_norm or math.inf).item()
+        norm = clip_gradients(weights, settings.clip_norm)
         if not math.isfinite(norm):
             raise TrainingError(_not_finite("gradient", norm, f"at step {progress.step + 1}", progress.epoch, progress.batch))
         optimiser.step()

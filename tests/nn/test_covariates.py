@@ -1,6 +1,7 @@
 """Covariates as numbers: what is missing, and what is only extreme."""
 
 import torch
+from torch import nn
 
 from tidegate.nn.covariates import CovariateUnit
 
@@ -19,8 +20,8 @@ def test_indicators_and_categories_stand_behind_the_numbers() -> None:
     unit = CovariateUnit((0, 3), True)
     found = unit(torch.tensor([[torch.nan, 2.0], [4.0, torch.nan]]))
     assert found.shape == (2, unit.features) and found[:, :2].tolist() == [[0.0, 1.0], [4.0, 0.0]]
-    table = unit.embeddings[0].weight
-    assert torch.equal(found[:, 2:], table[[3, 0]])
+    (embedding,) = unit.embeddings
+    assert isinstance(embedding, nn.Embedding) and torch.equal(found[:, 2:], embedding.weight[[3, 0]])
 
 
 def test_gradients_pass_through_what_is_known() -> None:

@@ -8,6 +8,8 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from torch.nn import functional
 
 from tests.tasks.transcription.test_material import gathered
@@ -18,7 +20,7 @@ from tidegate.errors import TrainingError
 from tidegate.evaluate.speech import Errors, total_errors
 from tidegate.nn.guided_recogniser import GuidedRecogniser
 from tidegate.tasks.transcription.batches import NO_TOKEN, PartBatches, TrainingBatches
-from tidegate.tasks.transcription.fitting import fit_speech, new_network, speech_loss, with_language_model
+from tidegate.tasks.transcription.fitting import CLEARLY, chosen, fit_speech, new_network, speech_loss, with_language_model
 from tidegate.tasks.transcription.material import SpeechMaterial
 from tidegate.train.events import EpochEnded, Event, Said, Stopped
 from tidegate.train.loop import Checkpoint
@@ -172,7 +174,34 @@ def test_the_language_model_is_weighed_on_the_development_part(root: Path) -> No
     model = fit(material).model
     found = edits_on_dev(material, model)
     for weight, bonus in ((0.0, 0.0), (0.3, 0.5), (1.0, 1.5), (1.0, -0.5)):
-        assert found <= edits_on_dev(material, replace(model, lm_weight=weight, token_bonus=bonus))
+        other = edits_on_dev(material, replace(model, lm_weight=weight, token_bonus=bonus))
+        assert found <= other + CLEARLY * np.sqrt(2.0 * (found + other)), "but for chance"
+
+
+def test_a_decoder_is_changed_only_for_clearly_fewer_errors() -> None:
+    changes = [(0.0, 0.0), (0.0, 0.3), (1.5, 0.0)]
+    none, random = np.zeros(400, int), np.random.default_rng(0)
+    handful = none.copy()
+    handful[:3] = 1
+    assert chosen(np.array([handful, handful, none]), changes) == 0, "three errors may be chance"
+    many = (random.random(400) < 0.3).astype(int)
+    fewer = many * (random.random(400) < 0.8)
+    assert chosen(np.array([many, fewer, fewer]), changes) == 1, "a fifth of them is not; of equals that which changes less"
+    assert chosen(np.array([many, many, fewer]), changes) == 2
+    assert chosen(np.array([none + 1, none + 1, none]), changes) == 2, "one more at each item is no chance"
+    assert chosen(np.array([handful, none, none])[::-1], changes[::-1]) == 2, "whatever the order"
+    assert chosen(np.zeros((3, 0), int), changes) == 0
+
+
+@settings(max_examples=50, deadline=None)
+@given(st.integers(0, 999), st.integers(1, 30))
+def test_what_is_chosen_is_as_good_as_the_best_but_for_chance(seed: int, items: int) -> None:
+    random = np.random.default_rng(seed)
+    edits_NU, changes = random.integers(0, 4, (6, items)), [(float(one), 0.0) for one in range(6)]
+    found = chosen(edits_NU, changes)
+    best = edits_NU[edits_NU.sum(1).argmin()]
+    difference = edits_NU[found] - best
+    assert difference.sum() <= CLEARLY * np.sqrt(items) * difference.std() + 1e-9
 
 
 @pytest.mark.parametrize(("weight", "bonus"), [(0.25, 0.75), (0.25, None), (None, -0.25)])

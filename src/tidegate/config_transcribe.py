@@ -74,6 +74,9 @@ class SpeechDataSettings(Settings):
     hop_ms: Positive = 10.0
     normalisation: Literal["global", "speaker", "utterance", "none"] | None = None
     """None: by speaker where all are known and the network is not for live use, else by the whole training part."""
+    loud_db: Positive | None = 20.0
+    """By speaker or utterance: only frames within so many dB of the loudest twentieth of an utterance count, for pauses are as long and as
+    quiet as whoever cut the recording left them. None: all frames."""
     cache: str | None = None
     """Folder in which computed frames are kept for the next run; None: they are kept in memory."""
 

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import torch
 
-from tidegate.data.speech.normalise import LEAST_DEVIATION, Normaliser, Statistics, statistics_of_speakers
+from tidegate.data.speech.normalise import LEAST_DEVIATION, Loud, Normaliser, Statistics
 from tidegate.errors import DataError, SettingsError
 
 MEAN, WIDTH = np.array([10.0, -2.0, 0.0]), np.array([3.0, 0.5, 1.0])
@@ -60,14 +60,37 @@ def test_an_utterance_by_itself() -> None:
 
 def test_a_speaker_by_the_utterances_at_hand() -> None:
     parts, speakers = utterances(), ["a", "b", "a", "", ""]
-    found = statistics_of_speakers(zip(speakers, parts, strict=True))
+    normaliser = Normaliser.fit("speaker", parts)
+    found = normaliser.of_speakers(zip(speakers, parts, strict=True))
     assert found.keys() == {"a", "b", ""}
     assert found["a"].count == len(parts[0]) + len(parts[2])
-    normaliser = Normaliser.fit("speaker", parts)
     own = torch.cat([normaliser.apply(parts[number], found["a"]) for number in (0, 2)])
     torch.testing.assert_close(own.mean(0), torch.zeros(3), rtol=0.0, atol=1e-5)
     torch.testing.assert_close(own.std(0, correction=0), torch.ones(3), rtol=0.0, atol=1e-5)
     np.testing.assert_allclose(found[""].mean, np.concatenate(parts[3:]).astype(np.float64).mean(0))
+
+
+def test_pauses_do_not_count_where_only_loud_frames_do() -> None:
+    random = np.random.default_rng(0)
+    speech = random.normal(MEAN, 0.3, (60, 3)).astype(np.float32)
+    slopes = random.normal(0.0, 9.0, (200, 1)).astype(np.float32)  # a channel behind the statics says nothing of loudness
+    quiet = random.normal(MEAN - 6.0, 0.3, (140, 3)).astype(np.float32)  # 26 dB below
+    whole = np.concatenate([np.concatenate([quiet[:50], speech, quiet[50:]]), slopes], 1)
+    loud, all_frames = (Normaliser.fit("utterance", [whole], Loud(3, decibels)) for decibels in (20.0, 60.0))
+    assert loud.of_utterance(whole).count == 60 and all_frames.of_utterance(whole).count == 200
+    np.testing.assert_allclose(loud.apply(whole)[50:110, :3].mean(0), np.zeros(3), atol=1e-5)
+    np.testing.assert_allclose(loud.apply(whole)[50:110, :3].std(0, correction=0), np.ones(3), rtol=1e-4)
+    assert loud.of_speakers([("a", whole), ("a", whole[:110])])["a"].count == 120
+    known = Normaliser.fit("global", [whole], Loud(3, 20.0))
+    assert torch.equal(known.apply(whole), Normaliser.fit("global", [whole]).apply(whole)), "the training part counts as it is"
+    assert loud.of_utterance(whole[:1]).count == 1 and loud.of_utterance(whole[:0]).count == 0
+
+
+def test_models_of_before_there_was_a_choice_go_on_by_all_frames() -> None:
+    tree = Normaliser.fit("utterance", utterances(), Loud(3, 20.0)).to_json()
+    assert Normaliser.from_json(json.loads(json.dumps(tree))).loud == Loud(3, 20.0)
+    del tree["loud"]
+    assert Normaliser.from_json(tree).loud is None
 
 
 def test_none_leaves_features_and_nothing_is_changed_in_place() -> None:

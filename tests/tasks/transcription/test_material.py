@@ -120,12 +120,20 @@ def test_frames_are_those_of_the_recording_on_the_scale_of_training(corpus: Path
 def test_each_speaker_has_his_own_scale(corpus: Path) -> None:
     for path in corpus.rglob("carl/*.wav"):
         write_wav(path, 0.05 * read_audio(path)[0])
-    material = gathered(corpus)
-    assert {speaker for _, speaker in material.speakers} == {"anna", "bert", "carl"}
-    for part, speaker in material.speakers:
-        numbers = [number for number, it in enumerate(material.corpus.utterances) if (it.part, it.speaker) == (part, speaker)]
-        frames = torch.cat([material.normalised(number) for number in numbers])
-        torch.testing.assert_close(frames.mean(0), torch.zeros(16), atol=1e-4, rtol=0)
+    for loud_db in (None, 20.0):
+        material = gathered(corpus, data={"loud_db": loud_db})
+        assert {speaker for _, speaker in material.speakers} == {"anna", "bert", "carl"}
+        for part, speaker in material.speakers:
+            numbers = [number for number, it in enumerate(material.corpus.utterances) if (it.part, it.speaker) == (part, speaker)]
+            counted = [slice(None) if loud_db is None else loud(material.frames[0][number], loud_db) for number in numbers]
+            frames = torch.cat([material.normalised(number)[those] for number, those in zip(numbers, counted, strict=True)])
+            torch.testing.assert_close(frames.mean(0), torch.zeros(16), atol=1e-4, rtol=0)
+
+
+def loud(frames_TC: np.ndarray, decibels: float) -> np.ndarray:
+    """Which frames are loud."""
+    loudness_T = 10.0 * frames_TC.astype(np.float64).mean(1) / np.log(10.0)
+    return loudness_T > np.quantile(loudness_T, 0.95) - decibels
 
 
 @pytest.mark.parametrize("normalisation", ["global", "speaker", "utterance"])

@@ -12,7 +12,7 @@ import torch
 from tidegate.data.speech.audio import audio_info, read_audio
 from tidegate.data.speech.corpus import audio_below
 from tidegate.data.speech.features import FeatureSettings, log_mel
-from tidegate.data.speech.normalise import Statistics, statistics_of_speakers
+from tidegate.data.speech.normalise import Statistics
 from tidegate.decode.align import align
 from tidegate.errors import DataError
 from tidegate.tasks.computing import computing
@@ -75,7 +75,7 @@ def hear_samples(
             seconds.append(len(one) / settings.rate)
             check_long_enough(name, len(frames[-1]), settings)
         if speaker is None and model.normaliser.kind == "speaker" and frames:
-            speaker = statistics_of_speakers(("", one) for one in frames)[""]
+            speaker = model.normaliser.of_speakers(("", one) for one in frames)[""]
         for first in range(0, len(frames), TOGETHER):
             some = slice(first, first + TOGETHER)
             log_probs = model.log_probs([model.normaliser.apply(one, speaker) for one in frames[some]])

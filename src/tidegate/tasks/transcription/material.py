@@ -15,7 +15,7 @@ from tidegate.data.speech.audio import audio_info, read_audio
 from tidegate.data.speech.corpus import Corpus, Part, Problem, Utterance
 from tidegate.data.speech.features import FeatureSettings
 from tidegate.data.speech.frames import Frames, build_frames
-from tidegate.data.speech.normalise import Normaliser, Statistics, statistics_of_speakers
+from tidegate.data.speech.normalise import Loud, Normaliser, Statistics
 from tidegate.data.speech.phones import FOLD_39, FOLD_48
 from tidegate.decode.align import frames_needed
 from tidegate.decode.ngram import highest_order
@@ -138,8 +138,9 @@ def gather_speech(corpus: Corpus, config: TranscribeConfig, listen: Callable[[in
     frames = tuple(_frames(corpus, config, features, speed, unread, listen, key) for speed in every_speed(config))
     corpus, frames = _long_enough(corpus, config, frames, unread)
     train = [number for number, it in enumerate(corpus.utterances) if it.part == "train"]
-    normaliser = Normaliser.fit(config.data.normalisation or "global", (frames[0][number] for number in train))
-    speakers = _speakers(corpus, frames[0]) if normaliser.kind == "speaker" else {}
+    loud = None if config.data.loud_db is None else Loud(features.statics, config.data.loud_db)
+    normaliser = Normaliser.fit(config.data.normalisation or "global", (frames[0][number] for number in train), loud)
+    speakers = _speakers(corpus, frames[0], normaliser)
     vocabulary = corpus.vocabulary()
     _check_order(config, len(vocabulary))
     indices = {token: number for number, token in enumerate(vocabulary, 1)}
@@ -169,7 +170,7 @@ def gather_scored(corpus: Corpus, config: TranscribeConfig, normaliser: Normalis
     plain = config.model_copy(update={"data": config.data.model_copy(update={"cache": None})})
     frames = (_frames(corpus, plain, features, 1.0, unread, None),)
     corpus, frames = _long_enough(corpus, config, frames, unread, parts=("test",))
-    speakers = _speakers(corpus, frames[0]) if normaliser.kind == "speaker" else {}
+    speakers = _speakers(corpus, frames[0], normaliser)
     notes = [*corpus.notes, *notes, *_left_out(corpus)]
     return SpeechMaterial(config, corpus, vocabulary, features, frames, normaliser, speakers, (), (), notes)
 
@@ -178,11 +179,13 @@ def _seconds(it: Utterance) -> np.ndarray | None:
     return None if it.spans is None else np.array(it.spans, np.float64) / audio_info(it.audio).rate
 
 
-def _speakers(corpus: Corpus, frames: Frames) -> dict[tuple[Part, str], Statistics]:
+def _speakers(corpus: Corpus, frames: Frames, normaliser: Normaliser) -> dict[tuple[Part, str], Statistics]:
     found: dict[tuple[Part, str], Statistics] = {}
+    if normaliser.kind != "speaker":
+        return found
     for part in get_args(Part):
         numbers = [number for number, it in enumerate(corpus.utterances) if it.part == part]
-        known = statistics_of_speakers((corpus.utterances[number].speaker, frames[number]) for number in numbers)
+        known = normaliser.of_speakers((corpus.utterances[number].speaker, frames[number]) for number in numbers)
         found |= {(part, speaker): statistics for speaker, statistics in known.items()}
     return found
 

@@ -18,12 +18,14 @@ from tidegate.nn.dilated import DilatedOutput
 from tidegate.tasks.classification import fitting
 from tidegate.tasks.classification.fitting import (
     FittedClasses,
+    SequenceBatches,
     best_share,
     class_loss,
     complete,
     fit_classes,
     fit_dilated,
     new_network,
+    table_of,
     with_learning_rate,
 )
 from tidegate.tasks.classification.material import ClassMaterial, gather_labelled
@@ -296,3 +298,26 @@ def test_a_batch_of_a_single_step() -> None:
         from_arrays(np.random.default_rng(0).normal(size=(40, 1)), ["a", "b"] * 20), config_of(batch_size=1, max_epochs=1)
     )
     assert np.isfinite(fit(material).model.probabilities(material.test)).all()
+
+
+@pytest.mark.parametrize("kind", ["one length", "several", "not to be written to"])
+def test_batches_are_what_is_cut_however_they_are_gathered(kind: str) -> None:
+    random = np.random.default_rng(0)
+    lengths = [7, 4, 7, 5, 6] if kind == "several" else [7] * 5
+    x = [random.normal(size=(length, 3)) for length in lengths]
+    x[1][2, 1] = np.nan
+    sequences = from_arrays(x, ["a", "b", "a", "b", "a"]).sequences
+    if kind == "not to be written to":
+        sequences.values.flags.writeable = False
+    assert (table_of(sequences) is None) == (kind != "one length")
+    numbers = [np.array([4, 1, 0]), np.array([2]), np.array([3, 3])]
+    batches = SequenceBatches(sequences, numbers)
+    assert len(batches) == 3 and batches.windows == 6
+    for place, some in enumerate(numbers):
+        found, expected = batches[place], cut_batch(sequences, some)
+        np.testing.assert_array_equal(found.x_BTC, expected.x_BTC)
+        np.testing.assert_array_equal(found.lengths_B, expected.lengths_B)
+        assert found.numbers_B is some and found.x_BTC.dtype == np.float32
+    before = sequences.values.copy()
+    batches[0].x_BTC[:] = 9.0
+    np.testing.assert_array_equal(sequences.values, before, "a batch has memory of its own")

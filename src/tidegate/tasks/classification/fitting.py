@@ -32,15 +32,31 @@ class SequenceBatches:
     def __init__(
         self, sequences: Sequences, numbers: list[np.ndarray], change: Callable[[SequenceBatch, int], SequenceBatch] | None = None
     ) -> None:
-        self._sequences, self._numbers, self._change = sequences, numbers, change
+        self._sequences, self._numbers, self._change, self._table_NTC = sequences, numbers, change, table_of(sequences)
         self.windows = sum(map(len, numbers))
 
     def __len__(self) -> int:
         return len(self._numbers)
 
     def __getitem__(self, number: int) -> SequenceBatch:
-        batch = cut_batch(self._sequences, self._numbers[number])
+        some = self._numbers[number]
+        if self._table_NTC is None:
+            batch = cut_batch(self._sequences, some)
+        else:
+            x_BTC = self._table_NTC.index_select(0, torch.from_numpy(some)).numpy()
+            batch = SequenceBatch(x_BTC, self._sequences.lengths[some], some)
         return self._change(batch, number) if self._change else batch
+
+
+def table_of(sequences: Sequences) -> Tensor | None:
+    """All sequences as [n, T, C] in the memory that they are in, of which torch's threads gather a batch together; None where they are not
+    all of one length, or that memory is not to be written to, as torch wants it."""
+    values, lengths = sequences.values, sequences.lengths
+    steps = int(lengths.max(initial=0))
+    whole = steps > 0 and len(values) == steps * len(sequences) and bool((lengths == steps).all())
+    return (
+        torch.from_numpy(values).view(len(sequences), steps, -1) if whole and values.flags.writeable and values.flags.c_contiguous else None
+    )
 
 
 def epoch_batches(material: ClassMaterial, config: ClassConfig, size: int, epoch: int) -> SequenceBatches:

@@ -310,6 +310,8 @@ def test_batches_are_what_is_cut_however_they_are_gathered(kind: str) -> None:
     if kind == "not to be written to":
         sequences.values.flags.writeable = False
     assert (table_of(sequences) is None) == (kind != "one length")
+    ended = replace(sequences, ends=sequences.ends - np.array([0, 0, 1, 0, 0]))
+    assert table_of(ended) is None, "one of them ends before its last row"
     numbers = [np.array([4, 1, 0]), np.array([2]), np.array([3, 3])]
     batches = SequenceBatches(sequences, numbers)
     assert len(batches) == 3 and batches.windows == 6

@@ -178,7 +178,8 @@ def chosen(edits_NU: np.ndarray, changes: Sequence[tuple[float, float]]) -> int:
     best = int(edits_NU.sum(1).argmin())
     excess_NU = edits_NU - edits_NU[best]
     excess_N, squares_N = excess_NU.sum(1), np.square(excess_NU).sum(1)
-    noise_N = np.sqrt(squares_N - np.square(excess_N) / max(1, edits_NU.shape[1]))  # standard error of the sum of differences
+    spread_N = squares_N - np.square(excess_N) / max(1, edits_NU.shape[1])
+    noise_N = np.sqrt(np.maximum(spread_N, 0.0))  # standard error of the sum of differences; rounding may leave less than 0
     fair = np.flatnonzero(excess_N <= CLEARLY * noise_N)
     return min(fair.tolist(), key=lambda number: (changes[number], int(edits_NU[number].sum())))
 

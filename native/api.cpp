@@ -7,63 +7,84 @@
 #include <string.h>
 
 #if defined(__x86_64__)
+#include <cpuid.h>
 #include <immintrin.h>
+#endif
+#if defined(__linux__)
+#include <sys/syscall.h>
+#include <unistd.h>
 #endif
 
 tg_parallel_for tg_pool = nullptr;
 
 #if defined(__x86_64__)
+[[maybe_unused]] static bool has_avx2() { return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma"); }
 static bool has_avx512() {
     return __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512dq") &&
            __builtin_cpu_supports("avx512vl");
 }
+[[maybe_unused]] static bool has_avx512_bf16() { return has_avx512() && __builtin_cpu_supports("avx512bf16"); }
+// Also asks the system for the tiles' registers, which a process has only when it has asked.
+[[maybe_unused]] static bool has_amx() {
+#if defined(__linux__)
+    constexpr long REQUEST = 0x1023, TILE_DATA = 18;
+    unsigned a, b, c, d;
+    if (!has_avx512_bf16() || !__get_cpuid_count(7, 0, &a, &b, &c, &d)) return false;
+    const unsigned needed = 1u << 22 | 1u << 24; // AMX-BF16, AMX-TILE
+    return (d & needed) == needed && !syscall(SYS_arch_prctl, REQUEST, TILE_DATA);
+#else
+    return false;
+#endif
+}
 #endif
 
-static const tg_unit *choose_unit() {
-#if defined(__x86_64__)
-#if defined(TG_HAS_AVX512_BF16)
-    if (has_avx512() && __builtin_cpu_supports("avx512bf16")) return &tg_unit_avx512_bf16;
+// What a processor may have. `rounded`: products of bfloat16, or NULL; `taken`: whether it is taken unasked.
+struct tg_set {
+    const char *name;
+    const tg_unit *plain, *rounded;
+    bool (*there)(), (*taken)();
+};
+static bool always() { return true; }
+// From the least on.
+static const tg_set SETS[] = {
+    {"baseline", &tg_unit_baseline, nullptr, always, always},
+#if defined(TG_HAS_AVX2)
+    {"avx2", &tg_unit_avx2, nullptr, has_avx2, always},
 #endif
 #if defined(TG_HAS_AVX512)
-    if (has_avx512()) return &tg_unit_avx512;
+    {"avx512", &tg_unit_avx512, nullptr, has_avx512, always},
 #endif
-#if defined(TG_HAS_AVX2)
-    if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma")) return &tg_unit_avx2;
+#if defined(TG_HAS_AVX512_BF16)
+    // On Intel's processors these products take twice as long as on AMD's: longer than those of float32.
+    {"avx512_bf16", &tg_unit_avx512, &tg_unit_avx512_bf16, has_avx512_bf16, [] { return !__builtin_cpu_is("intel"); }},
 #endif
+#if defined(TG_HAS_AMX)
+    {"amx", &tg_unit_avx512, &tg_unit_amx, has_amx, always},
 #endif
-    return &tg_unit_baseline;
+};
+
+static std::atomic<const tg_set *> chosen{nullptr};
+static const tg_set &in_use() {
+    const tg_set *found = chosen.load(std::memory_order_acquire);
+    if (found) return *found;
+    for (const tg_set &set : SETS)
+        if (set.taken() && set.there()) found = &set;
+    chosen.store(found, std::memory_order_release);
+    return *found;
 }
 
-static std::atomic<const tg_unit *> chosen{nullptr};
-static const tg_unit &unit() {
-    const tg_unit *u = chosen.load(std::memory_order_acquire);
-    if (!u) chosen.store(u = choose_unit(), std::memory_order_release);
-    return *u;
+const tg_unit *tg_unit_in_use(int64_t dtype) {
+    const tg_set &set = in_use();
+    return dtype == TG_BFLOAT16 && set.rounded ? set.rounded : set.plain;
 }
-
-const tg_unit *tg_unit_in_use() { return &unit(); }
 
 extern "C" int64_t tg_abi_version(void) { return TG_ABI_VERSION; }
-extern "C" const char *tg_isa(void) { return unit().name; }
-extern "C" int32_t tg_has_bfloat16(void) { return unit().bfloat16; }
+extern "C" const char *tg_isa(void) { return in_use().name; }
+extern "C" int32_t tg_has_bfloat16(void) { return in_use().rounded != nullptr; }
 extern "C" void tg_set_pool(tg_parallel_for pool) { tg_pool = pool; }
 extern "C" int32_t tg_set_isa(const char *name) {
-    const tg_unit *best = choose_unit();
-    const tg_unit *units[] = {&tg_unit_baseline,
-#if defined(TG_HAS_AVX2)
-                              &tg_unit_avx2,
-#endif
-#if defined(TG_HAS_AVX512)
-                              &tg_unit_avx512,
-#endif
-#if defined(TG_HAS_AVX512_BF16)
-                              &tg_unit_avx512_bf16,
-#endif
-    };
-    for (const tg_unit *u : units) {
-        if (!strcmp(u->name, name)) return chosen.store(u, std::memory_order_release), TG_OK;
-        if (u == best) break;
-    }
+    for (const tg_set &set : SETS)
+        if (!strcmp(set.name, name) && set.there()) return chosen.store(&set, std::memory_order_release), TG_OK;
     return TG_BAD_ARGUMENT;
 }
 
@@ -78,6 +99,7 @@ struct FlushDenormals {
 #endif
 };
 
+const tg_unit &unit(const tg_problem &p) { return *tg_unit_in_use(p.dtype); }
 int64_t element(const tg_problem &p) { return p.dtype == TG_FLOAT64 ? 8 : 4; }
 int64_t weight_bytes(const tg_problem &p) { return p.dtype == TG_BFLOAT16 ? 2 : element(p); }
 constexpr int64_t LINE = 64;
@@ -124,7 +146,7 @@ Shares shares_of(const tg_problem &p) {
     const double operations = 8.0 * double(p.hidden) * double(p.inputs + p.hidden) * double(p.batch) * double(p.steps);
     const int64_t each = operations * double(p.directions) < FEW_OPERATIONS ? 1 : p.threads / p.directions;
     if (each <= 1) return {1, 1};
-    const int64_t panels = (p.hidden + unit().panel(p.dtype) - 1) / unit().panel(p.dtype);
+    const int64_t panel = unit(p).panel(p.dtype), panels = (p.hidden + panel - 1) / panel;
     const bool large = 4 * p.hidden * p.hidden * weight_bytes(p) > LARGE;
     int64_t groups = large ? 1 : between(1, p.batch / FEW_ROWS, each);
     const int64_t parts = between(1, each / groups, panels);
@@ -205,7 +227,7 @@ struct Plan {
 
     // Hands out the reserve to the slots.
     void reserve(const tg_problem &p, void *memory) {
-        const int64_t stride = unit().gate_stride(p.dtype, p.hidden), padded = unit().padded(p.dtype, p.hidden), bytes = element(p);
+        const int64_t stride = unit(p).gate_stride(p.dtype, p.hidden), padded = unit(p).padded(p.dtype, p.hidden), bytes = element(p);
         int64_t place = (LINE - int64_t(uintptr_t(memory) % LINE)) % LINE / bytes;
         for (int64_t i = 0; i < num_slots; ++i) {
             tg_slot &s = slots[i];
@@ -223,7 +245,7 @@ template <class F> void run(const tg_problem &p, const Plan &plan, const char *s
     const auto on_slot = [&](int64_t number, int64_t first, int64_t end, tg_barrier *barrier) {
         FlushDenormals flushed;
         tg_slot slot = plan.slots[number];
-        const int64_t panel = unit().panel(p.dtype), panels = (p.hidden + panel - 1) / panel;
+        const int64_t panel = unit(p).panel(p.dtype), panels = (p.hidden + panel - 1) / panel;
         slot.part = first, slot.taken = end - first, slot.parts = plan.parts;
         slot.first_unit = panels * first / plan.parts * panel;
         slot.last_unit = end == plan.parts ? p.hidden : panels * end / plan.parts * panel;
@@ -236,18 +258,18 @@ template <class F> void run(const tg_problem &p, const Plan &plan, const char *s
 
 // Of the largest slot; all are about as large.
 int64_t scratch_bytes(const tg_problem &p, const Plan &plan, bool training, bool backward) {
-    return aligned(unit().scratch_size(&p, plan.slots[0].rows, training, backward) * element(p));
+    return aligned(unit(p).scratch_size(&p, plan.slots[0].rows, training, backward) * element(p));
 }
 
 void pack(const tg_job &job, bool backward) {
-    const int64_t parts = unit().pack_parts(job.p, backward);
-    const bool few = unit().packed_size(job.p, backward) < (1 << 15);
-    tg_each(parts, few ? 1 : job.p->threads, [&](int64_t part) { unit().pack(&job, backward, part); });
+    const int64_t parts = unit(*job.p).pack_parts(job.p, backward);
+    const bool few = unit(*job.p).packed_size(job.p, backward) < (1 << 15);
+    tg_each(parts, few ? 1 : job.p->threads, [&](int64_t part) { unit(*job.p).pack(&job, backward, part); });
 }
 
 bool wrong(const tg_problem &p) {
     return p.batch < 0 || p.steps < 0 || p.inputs < 0 || p.hidden < 1 || p.directions < 1 || p.directions > 2 || p.threads < 1 ||
-           (p.dtype != TG_FLOAT32 && p.dtype != TG_FLOAT64 && !(p.dtype == TG_BFLOAT16 && unit().bfloat16));
+           (p.dtype != TG_FLOAT32 && p.dtype != TG_FLOAT64 && !(p.dtype == TG_BFLOAT16 && in_use().rounded));
 }
 
 template <class T> void add(T *to, const T *from, int64_t begin, int64_t end) {
@@ -274,13 +296,13 @@ int64_t input_rows(const tg_problem &p) {
 
 extern "C" int64_t tg_peak_loop(int64_t rounds, int64_t threads) {
     std::atomic<int64_t> operations{0};
-    tg_each(threads, threads, [&](int64_t) { operations += unit().peak(rounds); });
+    tg_each(threads, threads, [&](int64_t) { operations += in_use().plain->peak(rounds); });
     return operations;
 }
 
 extern "C" int64_t tg_reserve_size(const tg_problem *problem) {
     const tg_problem &p = *problem;
-    const int64_t row = unit().gate_stride(p.dtype, p.hidden) + unit().padded(p.dtype, p.hidden);
+    const int64_t row = unit(p).gate_stride(p.dtype, p.hidden) + unit(p).padded(p.dtype, p.hidden);
     return p.directions * p.batch * p.steps * row + LINE / element(p);
 }
 
@@ -291,13 +313,13 @@ extern "C" int32_t tg_forward(const tg_problem *problem, const tg_weights *weigh
     Plan plan;
     if (!plan.make(p)) return TG_OUT_OF_MEMORY;
     if (reserve) plan.reserve(p, reserve);
-    const int64_t packed = aligned(p.directions * unit().packed_size(&p, false) * element(p));
+    const int64_t packed = aligned(p.directions * unit(p).packed_size(&p, false) * element(p));
     const int64_t scratch = scratch_bytes(p, plan, reserve != nullptr, false);
     char *memory = work.get(packed + plan.num_slots * plan.parts * scratch);
     if (!memory) return TG_OUT_OF_MEMORY;
     const tg_job job = {&p, weights, x, h0, c0, nullptr, nullptr, nullptr, y, h_n, c_n, nullptr, nullptr, memory};
     pack(job, false);
-    run(p, plan, memory + packed, scratch, [&](const tg_slot &slot, tg_barrier *barrier) { unit().forward(&job, &slot, barrier); });
+    run(p, plan, memory + packed, scratch, [&](const tg_slot &slot, tg_barrier *barrier) { unit(p).forward(&job, &slot, barrier); });
     work.trim();
     return TG_OK;
 }
@@ -312,7 +334,7 @@ extern "C" int32_t tg_backward(const tg_problem *problem, const tg_weights *weig
     plan.reserve(p, reserve);
     const int64_t each = plan.num_slots / p.directions, size = element(p), rows_x = dx ? input_rows(p) * p.inputs : 0;
     const int64_t of_ih = 4 * p.hidden * p.inputs, of_hh = 4 * p.hidden * p.hidden, of_b = 4 * p.hidden;
-    const int64_t packed = aligned(p.directions * unit().packed_size(&p, true) * size), scratch = scratch_bytes(p, plan, true, true);
+    const int64_t packed = aligned(p.directions * unit(p).packed_size(&p, true) * size), scratch = scratch_bytes(p, plan, true, true);
     char *memory = nullptr;
     for (int pass = 0; pass < 2; ++pass) { // first the size, then the places
         int64_t place = packed + plan.num_slots * plan.parts * scratch;
@@ -336,7 +358,7 @@ extern "C" int32_t tg_backward(const tg_problem *problem, const tg_weights *weig
     }
     const tg_job job = {&p, weights, x, h0, c0, dy, dh_n, dc_n, (void *)y, nullptr, nullptr, dh0, dc0, memory};
     pack(job, true);
-    run(p, plan, memory + packed, scratch, [&](const tg_slot &slot, tg_barrier *barrier) { unit().backward(&job, &slot, barrier); });
+    run(p, plan, memory + packed, scratch, [&](const tg_slot &slot, tg_barrier *barrier) { unit(p).backward(&job, &slot, barrier); });
     for (int64_t i = 0; i < plan.num_slots; ++i) {
         const tg_slot &s = plan.slots[i];
         const tg_gradients &g = gradients[s.direction];

@@ -9,7 +9,8 @@ namespace TG_ISA {
 constexpr int64_t LINES = 512;      // of a panel of the recurrent weights that are used for all rows before the next: 128 KiB, or 32 with AVX2
 constexpr int64_t SOON = 16;        // rows that are fetched ahead where they lie far apart
 constexpr int64_t NEAR = 256 << 10; // bytes of a gradient that stays in the L2 cache from one sum to the next
-constexpr int64_t DEPTH = VECTORS < 4 ? 512 : 256; // sequences times steps that one product for the weights' gradients sums over
+// Sequences times steps that one product for the weights' gradients sums over.
+template <class M> constexpr int64_t DEPTH = VECTORS < 4 || BY_MATRIX<M> ? 512 : 256;
 
 template <class M> struct Backward {
     typedef Sum<M> T;
@@ -26,6 +27,7 @@ template <class M> struct Backward {
     const T **gate_rows, **x_rows, **h_rows; // of the steps whose weight gradients are still to be summed
     int64_t waiting = 0;
     bool first_sum = true;
+    Matrix<M> matrix;
 
     Backward(const tg_job &job_, const tg_slot &s_)
         : job(job_), p(*job_.p), s(s_), l(p.inputs, p.hidden),
@@ -45,7 +47,7 @@ template <class M> struct Backward {
         h_rows = x_rows + deep;
     }
     // So many sequences times steps may wait to be summed; an even number, so that the pointers behind the numbers lie where pointers may.
-    static int64_t deepest(int64_t rows) { return DEPTH + rows + rows % 2; }
+    static int64_t deepest(int64_t rows) { return DEPTH<M> + rows + rows % 2; }
     // Strips of ROWS columns of the gates' gradients, the last perhaps not full.
     static int64_t strips(const Layout<M> &l) { return (4 * l.padded + ROWS - 1) / ROWS; }
     static int64_t scratch_size(const tg_problem &p, int64_t rows) {
@@ -74,7 +76,7 @@ template <class M> struct Backward {
             if (s.dx) inputs_of(step);
             if (summed) {
                 remember(step);
-                if (step == 0 || waiting >= DEPTH) sum_weights();
+                if (step == 0 || waiting >= DEPTH<M>) sum_weights();
             }
         }
         if (summed && !s.steps) clear_weights();
@@ -109,6 +111,26 @@ template <class M> struct Backward {
 
     // Gradients of the hidden states from the gates of the step after: as much of a panel at a time as stays in the cache for all rows.
     void from_after(int64_t step, int64_t rows) {
+        if constexpr (BY_MATRIX<M>) from_after_by_matrix(rows);
+        else from_after_by_lines(step, rows);
+    }
+    void from_after_by_matrix(int64_t rows) {
+        panels<T>(s.first_unit, s.last_unit, [&](int64_t unit, auto vectors) {
+            constexpr int V = decltype(vectors)::value;
+            groups(rows, [&](int64_t first, int64_t height) {
+                from_gates<V>(first, height, columns_hh + unit * l.lines());
+                matrix.template store<V>(dh + first * l.padded + unit, l.padded);
+            });
+        });
+    }
+    // Sums of some rows' gates, of the step that was gone back last, times a panel of weights.
+    template <int V> INLINE void from_gates(int64_t first, int64_t height, const M *panel) {
+        const int64_t stride = place_of<M>(4 * l.padded);
+        matrix.set_height(height);
+        matrix.template clear<V>();
+        matrix.template multiply<V>(l.lines(), gate_factors + first * stride, stride, panel);
+    }
+    void from_after_by_lines(int64_t step, int64_t rows) {
         const int64_t lines = l.lines(), times = (lines + LINES - 1) / LINES;
         for (int64_t i = 0; i < times; ++i) {
             const int64_t line = (step % 2 ? times - 1 - i : i) * LINES; // there and back: what was read last is still in the cache
@@ -185,7 +207,25 @@ template <class M> struct Backward {
     void inputs_of(int64_t step) {
         const int64_t begin = s.active[step] * s.part / s.parts, end = s.active[step] * (s.part + s.taken) / s.parts;
         panels<T>(0, p.inputs, [&](int64_t column, auto vectors) {
-            constexpr int V = decltype(vectors)::value;
+            rows_from_gates<decltype(vectors)::value>(step, begin, end, columns_ih + column * l.lines(), [&](int64_t r, const auto &sum) {
+                put_row(dx_of(r, time_of(s, r, step)) + column, sum, p.inputs - column);
+            });
+        });
+    }
+    // A step's gradients of the gates of rows `begin` to `end`, times a panel of weights: calls f(row, its sums).
+    template <int V, class F> INLINE void rows_from_gates(int64_t step, int64_t begin, int64_t end, const M *panel, F f) {
+        if constexpr (BY_MATRIX<M>) {
+            alignas(64) T sums[SIDE][V * WIDTH<T>];
+            groups(end - begin, [&](int64_t first, int64_t height) {
+                from_gates<V>(begin + first, height, panel);
+                matrix.template store<V>(sums[0], V * WIDTH<T>);
+                for (int64_t r = 0; r < height; ++r) {
+                    Vec<T> sum[1][V];
+                    Forward<M>::get(sum, sums[r], 0);
+                    f(begin + first + r, sum[0]);
+                }
+            });
+        } else
             tiles(end - begin, [&](int64_t tile, auto height, int64_t) {
                 constexpr int R = decltype(height)::value;
                 const int64_t first = begin + tile;
@@ -193,11 +233,10 @@ template <class M> struct Backward {
                 Vec<T> sum[R][V] = {};
 #pragma GCC unroll 8
                 for (int r = 0; r < R; ++r) rows[r] = factors_of(first + r, step);
-                multiply(sum, l.lines(), rows, columns_ih + column * l.lines());
+                multiply(sum, l.lines(), rows, panel);
 #pragma GCC unroll 8
-                for (int r = 0; r < R; ++r) put_row(dx_of(first + r, time_of(s, first + r, step)) + column, sum[r], p.inputs - column);
+                for (int r = 0; r < R; ++r) f(first + r, sum[r]);
             });
-        });
     }
     T *dx_of(int64_t r, int64_t time) const { return (T *)s.dx + offset(p, p.dx, time, s.row[r]); }
     template <int V> static INLINE void put_row(T *out, const Vec<T> (&sum)[V], int64_t left) {
@@ -219,7 +258,8 @@ template <class M> struct Backward {
     }
 
     void sum_weights() {
-        pack_tall();
+        if constexpr (BY_MATRIX<M>) pack_tall_by_matrix();
+        else pack_tall();
         if (s.dw_ih) products(x_rows, p.inputs, (T *)s.dw_ih);
         if (s.dw_hh) products(h_rows, p.hidden, (T *)s.dw_hh);
         waiting = 0;
@@ -233,6 +273,19 @@ template <class M> struct Backward {
     int64_t first_line() const { return 4 * s.first_unit; }
     int64_t last_line() const { return 4 * padded_to_vector<T>(s.last_unit); }
 
+    // The gates' gradients as tiles of SIDE columns, turned into rows: [strips][waiting in tiles][SIDE][SIDE].
+    void pack_tall_by_matrix() {
+        const int64_t lines = last_line() - first_line(), depth = depth_of<M>(waiting);
+        for (int64_t begin = 0; begin < depth; begin += SIDE)
+            for (int64_t first = 0; first < lines; first += SIDE) {
+                Vec<T> square[SIDE];
+                for (int64_t k = 0; k < SIDE; ++k)
+                    square[k] = (Vec<T>)pair_of(gate_rows, HELD<M> * (begin + k), first_line() + first, SIDE);
+                transpose<T>(square);
+                M *tile = tall + first * depth + begin * SIDE;
+                for (int64_t i = 0; i < SIDE; ++i) store((T *)tile + i * SIDE, square[i]);
+            }
+    }
     // The gates' gradients as strips of ROWS columns, [strips][waiting][ROWS].
     void pack_tall() {
         const int64_t lines = last_line() - first_line();
@@ -261,39 +314,64 @@ template <class M> struct Backward {
 
     // n numbers of row k and of the one behind it, zeros behind the last row.
     INLINE Vec<M> pair_of(const T *const *rows, int64_t k, int64_t column, int64_t n) const {
-        return pair(load_part(rows[k] + column, n), k + 1 < waiting ? load_part(rows[k + 1] + column, n) : Vec<T>{});
+        const auto part = [&](int64_t row) { return row < waiting ? load_part(rows[row] + column, n) : Vec<T>{}; };
+        return pair(part(k), part(k + 1));
     }
 
     // out [4H, columns] (+)= gates' gradients, transposed, times the rows of x or h.
     void products(const T *const *rows, int64_t columns, T *out) {
-        constexpr int W = WIDTH<T>;
-        const int64_t lines = last_line() - first_line();
         const bool far = !first_sum && 4 * p.hidden * columns * int64_t(sizeof(T)) > NEAR;
         panels<T>(0, columns, [&](int64_t column, auto vectors) {
             constexpr int V = decltype(vectors)::value;
-            for (int64_t k = 0; k < waiting; k += HELD<M>) {
-                for (int64_t i = 0; i < HELD<M>; ++i) __builtin_prefetch(rows[k + i + SOON < waiting ? k + i + SOON : 0] + column);
-                for (int v = 0; v < V; ++v) {
-                    const int64_t at = column + v * W, left = columns - at;
-                    M *line = panel + (k / HELD<M> * V + v) * W;
-                    if constexpr (HELD<M> == 2) store(line, pair_of(rows, k, at, left));
-                    else store(line, load_part(rows[k] + at, left));
-                }
-            }
-            for (int64_t first = 0; first < lines; first += ROWS) {
-                const int64_t height = lines - first < ROWS ? lines - first : ROWS;
-                by_height(height, first, 0, [&](int64_t line, auto number, int64_t) {
-                    constexpr int R = decltype(number)::value;
-                    Vec<T> sum[R][V] = {};
-                    if (far) // these lines of the cache lie far apart, so nothing else fetches them
-#pragma GCC unroll 8
-                        for (int r = 0; r < R; ++r) __builtin_prefetch(place_of_line(first_line() + line + r, column, columns, out), 1);
-                    multiply_columns(sum, factors<M>(waiting), tall + line * factors<M>(waiting), ROWS, panel);
-#pragma GCC unroll 8
-                    for (int r = 0; r < R; ++r) put<V>(sum[r], first_line() + line + r, column, columns, out);
-                });
-            }
+            fill_panel<V>(rows, column, columns);
+            if constexpr (BY_MATRIX<M>) products_by_matrix<V>(column, columns, out);
+            else products_by_lines<V>(column, columns, far, out);
         });
+    }
+    // Columns of the rows of x or h as a panel of their own, [waiting][V W]; lines of zeros where `depth_of` asks for more.
+    template <int V> void fill_panel(const T *const *rows, int64_t column, int64_t columns) {
+        constexpr int W = WIDTH<T>;
+        for (int64_t k = 0; k < HELD<M> * depth_of<M>(waiting); k += HELD<M>) {
+            for (int64_t i = 0; i < HELD<M>; ++i) __builtin_prefetch(rows[k + i + SOON < waiting ? k + i + SOON : 0] + column);
+            for (int v = 0; v < V; ++v) {
+                const int64_t at = column + v * W, left = columns - at;
+                M *line = panel + (k / HELD<M> * V + v) * W;
+                if constexpr (HELD<M> == 2) store(line, pair_of(rows, k, at, left));
+                else store(line, load_part(rows[k] + at, left));
+            }
+        }
+    }
+    template <int V> void products_by_matrix(int64_t column, int64_t columns, T *out) {
+        constexpr int W = WIDTH<T>;
+        const int64_t lines = last_line() - first_line(), depth = depth_of<M>(waiting);
+        alignas(64) T sums[SIDE][V * W];
+        matrix.set_height(SIDE);
+        for (int64_t first = 0; first < lines; first += SIDE) {
+            matrix.template clear<V>();
+            matrix.template multiply<V>(depth, tall + first * depth, SIDE, panel, SIDE * SIDE);
+            matrix.template store<V>(sums[0], V * W);
+            for (int64_t r = 0; r < SIDE; ++r) {
+                Vec<T> sum[1][V];
+                Forward<M>::get(sum, sums[r], 0);
+                put<V>(sum[0], first_line() + first + r, column, columns, out);
+            }
+        }
+    }
+    template <int V> void products_by_lines(int64_t column, int64_t columns, bool far, T *out) {
+        const int64_t lines = last_line() - first_line();
+        for (int64_t first = 0; first < lines; first += ROWS) {
+            const int64_t height = lines - first < ROWS ? lines - first : ROWS;
+            by_height(height, first, 0, [&](int64_t line, auto number, int64_t) {
+                constexpr int R = decltype(number)::value;
+                Vec<T> sum[R][V] = {};
+                if (far) // these lines of the cache lie far apart, so nothing else fetches them
+#pragma GCC unroll 8
+                    for (int r = 0; r < R; ++r) __builtin_prefetch(place_of_line(first_line() + line + r, column, columns, out), 1);
+                multiply_columns(sum, factors<M>(waiting), tall + line * factors<M>(waiting), ROWS, panel);
+#pragma GCC unroll 8
+                for (int r = 0; r < R; ++r) put<V>(sum[r], first_line() + line + r, column, columns, out);
+            });
+        }
     }
     // Where a row of sums belongs in torch's order: nowhere if it is padding.
     INLINE T *place_of_line(int64_t line, int64_t column, int64_t columns, T *out) const {
@@ -323,16 +401,8 @@ template <class M> struct Backward {
         for (int64_t r = started; r < s.rows; ++r)
             for (int64_t i = s.first_unit; i < s.last_unit; ++i) ((T *)job.dh0)[state_of(r) + i] = from_end(job.dh_n, r)[i];
         panels<T>(s.first_unit, s.last_unit, [&](int64_t unit, auto vectors) {
-            constexpr int V = decltype(vectors)::value;
-            tiles(started, [&](int64_t first, auto height, int64_t) {
-                constexpr int R = decltype(height)::value;
-                const M *rows[R];
-                Vec<T> sum[R][V] = {};
-#pragma GCC unroll 8
-                for (int r = 0; r < R; ++r) rows[r] = factors_of(first + r, 0);
-                multiply(sum, l.lines(), rows, columns_hh + unit * l.lines());
-#pragma GCC unroll 8
-                for (int r = 0; r < R; ++r) put_row((T *)job.dh0 + state_of(first + r) + unit, sum[r], s.last_unit - unit);
+            rows_from_gates<decltype(vectors)::value>(0, 0, started, columns_hh + unit * l.lines(), [&](int64_t r, const auto &sum) {
+                put_row((T *)job.dh0 + state_of(r) + unit, sum, s.last_unit - unit);
             });
         });
     }

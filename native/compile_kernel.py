@@ -22,6 +22,7 @@ X86 = {
     "avx2": (32, ["-mavx2", "-mfma"]),
     "avx512": (64, AVX512),
     "avx512_bf16": (64, [*AVX512, "-mavx512bf16"]),
+    "amx": (64, [*AVX512, "-mavx512bf16", "-mamx-tile", "-mamx-bf16"]),
 }
 
 

@@ -8,8 +8,9 @@
 namespace TG_ISA {
 
 constexpr int64_t ROWS_AT_ONCE = 192; // sequences times steps whose input products are made together: 192 rows of 4H stay in the L2 cache
-constexpr int64_t FEW_INPUTS = 48;    // with fewer inputs their product is a part of the step: a round trip through memory costs more;
-constexpr int64_t SOME_ROWS = 6;      // and where tiles are narrow, with so many sequences always
+// With fewer inputs their product is a part of the step: a round trip through memory costs more;
+template <class M> constexpr int64_t FEW_INPUTS = BY_MATRIX<M> ? 128 : 48;
+constexpr int64_t SOME_ROWS = 6; // and where tiles are narrow, with so many sequences always
 constexpr int64_t LONG = 640, STAYING = 96; // lines of the recurrent weights: with more, so many at a time, 24 KiB
 
 template <class M> struct Pointers {
@@ -39,6 +40,7 @@ template <class M> struct Forward {
     const M *weights;
     const bool training, fused;
     T *gates, *cells, *zeros, *partial;
+    Matrix<M> matrix;
     M *factors_x, *factors_h;
     Pointers<M> at;
 
@@ -78,7 +80,7 @@ template <class M> struct Forward {
         if (!training) size += rows * l.padded + (fused ? 0 : (ROWS_AT_ONCE + rows) * l.stride);
         return size + rows_of_x(rows, fused) * place_of<M>(p.inputs) + rows * place_of<M>(p.hidden);
     }
-    static bool in_step(const tg_problem &p) { return p.inputs <= FEW_INPUTS || (VECTORS < 4 && p.batch >= SOME_ROWS); }
+    static bool in_step(const tg_problem &p) { return p.inputs <= FEW_INPUTS<M> || (VECTORS < 4 && p.batch >= SOME_ROWS); }
     static int64_t rows_of_x(int64_t rows, bool fused) { return fused ? rows : ROWS_AT_ONCE + rows; }
 
     T *y_of(int64_t r, int64_t step) const {
@@ -127,14 +129,29 @@ template <class M> struct Forward {
             for (int64_t r = 0; r < s.active[step]; ++r, ++x)
                 *x = as_factors<M>(x_of(r, step), p.inputs, factors_x + (x - at.x) * place_of<M>(p.inputs));
         T *out = gates + (training ? s.place[begin] : 0) * l.stride;
+        if constexpr (BY_MATRIX<M>) project_by_matrix(rows, out);
+        else
+            for (int64_t block = first_block(); block < last_block(); ++block)
+                for (int gate = 0; gate < 4; gate += VECTORS)
+                    tiles(rows, [&](int64_t first, auto height, int64_t) {
+                        Vec<T> sum[decltype(height)::value][VECTORS];
+                        start(sum, bias(block, gate));
+                        multiply(sum, factors<M>(p.inputs), at.x + first, w_ih(block, gate));
+                        put(sum, out + first * l.stride + (block * 4 + gate) * WIDTH<T>, l.stride);
+                    });
+    }
+    void project_by_matrix(int64_t rows, T *out) {
         for (int64_t block = first_block(); block < last_block(); ++block)
-            for (int gate = 0; gate < 4; gate += VECTORS)
-                tiles(rows, [&](int64_t first, auto height, int64_t) {
-                    Vec<T> sum[decltype(height)::value][VECTORS];
-                    start(sum, bias(block, gate));
-                    multiply(sum, factors<M>(p.inputs), at.x + first, w_ih(block, gate));
-                    put(sum, out + first * l.stride + (block * 4 + gate) * WIDTH<T>, l.stride);
-                });
+            groups(rows, [&](int64_t first, int64_t height) {
+                matrix.set_height(height);
+                matrix.template load<4>(bias(block, 0), 0);
+                multiply_inputs(first, block);
+                matrix.template store<4>(out + first * l.stride + block * 4 * WIDTH<T>, l.stride);
+            });
+    }
+    INLINE void multiply_inputs(int64_t first, int64_t block) {
+        const int64_t stride = place_of<M>(p.inputs);
+        matrix.template multiply<4>(depth_of<M>(p.inputs), factors_x + first * stride, stride, w_ih(block, 0));
     }
     template <int R, int G> static INLINE void start(Vec<T> (&sum)[R][G], const T *bias) {
 #pragma GCC unroll 8
@@ -157,8 +174,9 @@ template <class M> struct Forward {
             at.cells_before[r] = training && step ? cells + (s.place[step - 1] + r) * l.padded : at.cells[r];
             if (training && !step) first_cell(r, at.cells[r]);
         }
-        const int64_t depth = !step && !job.h0 ? 0 : factors<M>(p.hidden);
-        if (rows <= FEW) sum_all<4>(rows, depth, step % 2);
+        const int64_t depth = !step && !job.h0 ? 0 : depth_of<M>(p.hidden);
+        if constexpr (BY_MATRIX<M>) sum_by_matrix(rows, depth, step % 2);
+        else if (rows <= FEW) sum_all<4>(rows, depth, step % 2);
         else sum_all<VECTORS>(rows, depth, step % 2);
     }
     // Gates, cells and outputs, of G gates at a time. Every other step goes through the weights backwards: those read last are still in the cache.
@@ -175,6 +193,28 @@ template <class M> struct Forward {
                     get(sum, partial + r * 4 * WIDTH<T>, 4 * WIDTH<T>);
                     activate(sum, r, block);
                 }
+        }
+    }
+    // Of up to sixteen rows at a time, whose sums pass through `partial`.
+    void sum_by_matrix(int64_t rows, int64_t depth, bool back) {
+        constexpr int W = WIDTH<T>;
+        const int64_t stride = place_of<M>(p.hidden);
+        for (int64_t i = first_block(); i < last_block(); ++i) {
+            const int64_t block = back ? first_block() + last_block() - 1 - i : i;
+            groups(rows, [&](int64_t first, int64_t height) {
+                matrix.set_height(height);
+                if (fused) {
+                    matrix.template load<4>(bias(block, 0), 0);
+                    multiply_inputs(first, block);
+                } else matrix.template load<4>(at.gates[first] + block * 4 * W, l.stride);
+                matrix.template multiply<4>(depth, factors_h + first * stride, stride, w_hh(block, 0));
+                matrix.template store<4>(partial, 4 * W);
+                for (int64_t r = 0; r < height; ++r) {
+                    Vec<T> sum[1][4];
+                    get(sum, partial + r * 4 * W, 4 * W);
+                    activate(sum, first + r, block);
+                }
+            });
         }
     }
     // Of a long panel some lines are used for all rows before the next, so that those which are fetched ahead are not many; sums that are not
@@ -205,8 +245,8 @@ template <class M> struct Forward {
         } while (line < depth);
     }
     const T *bias(int64_t block, int gate) const { return (const T *)(weights + l.bias()) + (block * 4 + gate) * WIDTH<T>; }
-    const M *w_ih(int64_t block, int gate) const { return weights + l.w_ih() + (block * 4 + gate) * WIDTH<T> * factors<M>(p.inputs); }
-    const M *w_hh(int64_t block, int gate) const { return weights + l.w_hh() + (block * 4 + gate) * WIDTH<T> * factors<M>(p.hidden); }
+    const M *w_ih(int64_t block, int gate) const { return weights + l.w_ih() + (block * 4 + gate) * WIDTH<T> * depth_of<M>(p.inputs); }
+    const M *w_hh(int64_t block, int gate) const { return weights + l.w_hh() + (block * 4 + gate) * WIDTH<T> * depth_of<M>(p.hidden); }
 
     template <int R, int G> static INLINE void get(Vec<T> (&sum)[R][G], const T *from, int64_t stride) {
 #pragma GCC unroll 8

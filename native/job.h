@@ -37,10 +37,8 @@ struct tg_job {
     void *packed; // weights in the order the kernels read them: one block of `packed_size` for each direction
 };
 
-// One instruction set. Sizes are in elements.
+// One instruction set, for float32 and float64 or for products of bfloat16. Sizes are in elements.
 struct tg_unit {
-    const char *name;
-    bool bfloat16;                                         // whether it has products of them
     int64_t (*padded)(int64_t dtype, int64_t hidden);      // hidden units with padding
     int64_t (*gate_stride)(int64_t dtype, int64_t hidden); // elements from one row of gates to the next
     int64_t (*packed_size)(const tg_problem *p, bool backward);
@@ -51,7 +49,7 @@ struct tg_unit {
     void (*forward)(const tg_job *job, const tg_slot *slot, tg_barrier *barrier);
     void (*backward)(const tg_job *job, const tg_slot *slot, tg_barrier *barrier);
     int64_t (*panel)(int64_t dtype); // units in a whole panel
-    // One step of one layer for a session: x [streams, I], state [streams, padded] in place.
+    // From here on only of float32 and float64. One step of one layer for a session: x [streams, I], state [streams, padded] in place.
     int64_t (*step_packed_size)(int64_t dtype, int64_t inputs, int64_t hidden);
     void (*step_pack)(int64_t dtype, int64_t inputs, int64_t hidden, const tg_weights *weights, void *packed);
     void (*step)(int64_t dtype, int64_t inputs, int64_t hidden, int64_t streams, const void *packed, const void *x, const void *h, void *h_next,
@@ -59,5 +57,8 @@ struct tg_unit {
     int64_t (*peak)(int64_t rounds); // returns the number of operations
 };
 
-extern const tg_unit tg_unit_baseline, tg_unit_avx2, tg_unit_avx512, tg_unit_avx512_bf16;
-const tg_unit *tg_unit_in_use();
+// For float32 and float64.
+extern const tg_unit tg_unit_baseline, tg_unit_avx2, tg_unit_avx512;
+// For products of bfloat16.
+extern const tg_unit tg_unit_avx512_bf16, tg_unit_amx;
+const tg_unit *tg_unit_in_use(int64_t dtype);

@@ -4,10 +4,10 @@
 //   forward   bias [P/W][4][W]; w_ih [P/W][4/V][I][V][W]; w_hh [P/W][4/V][H][V][W]: a block holds the four gates of W hidden units, V = VECTORS of
 //             them in a panel
 //   backward  w_hh as columns [panels of H][4P][V W]; w_ih the same [panels of I][4P][V W]; lines in the order of the gates' rows
-// Where pairs of bfloat16 are multiplied, two lines are one.
+// Where pairs of bfloat16 are multiplied, two lines are one; by matrix tiles, lines of zeros fill I and H up to whole tiles.
 #pragma once
 
-#include "tile.h"
+#include "matrix.h"
 
 namespace TG_ISA {
 
@@ -22,8 +22,8 @@ template <class M> struct Layout {
     INLINE int64_t blocks() const { return padded / WIDTH<T>; }
     INLINE int64_t bias() const { return 0; }
     INLINE int64_t w_ih() const { return 4 * padded; }
-    INLINE int64_t w_hh() const { return w_ih() + 4 * padded * factors<M>(inputs); }
-    INLINE int64_t forward_size() const { return w_hh() + 4 * padded * factors<M>(hidden); }
+    INLINE int64_t w_hh() const { return w_ih() + 4 * padded * depth_of<M>(inputs); }
+    INLINE int64_t forward_size() const { return w_hh() + 4 * padded * depth_of<M>(hidden); }
     INLINE int64_t columns_hh() const { return 0; }
     INLINE int64_t columns_ih() const { return lines() * padded; }
     INLINE int64_t backward_size() const { return columns_ih() + lines() * padded_to_vector<T>(inputs); }
@@ -43,16 +43,16 @@ template <class M> void pack_block(const Sum<M> *w, int64_t depth, const Layout<
     const int64_t valid = l.hidden - unit < W ? l.hidden - unit : W;
     for (int gate = 0; gate < 4; ++gate) {
         const T *row = w + (gate * l.hidden + unit) * depth;
-        M *panel = out + gate / VECTORS * VECTORS * W * factors<M>(depth);
-        for (int64_t k = 0; k < depth; k += W) {
+        M *panel = out + gate / VECTORS * VECTORS * W * depth_of<M>(depth);
+        for (int64_t k = 0; k < HELD<M> * depth_of<M>(depth); k += W) {
             const int64_t deep = depth - k < W ? depth - k : W;
             Vec<T> square[W];
 #pragma GCC unroll 16
-            for (int i = 0; i < W; ++i) square[i] = i < valid ? load_part(row + i * depth + k, deep) : Vec<T>{};
+            for (int i = 0; i < W; ++i) square[i] = i < valid && deep > 0 ? load_part(row + i * depth + k, deep) : Vec<T>{};
             transpose<T>(square);
 #pragma GCC unroll 16
             for (int j = 0; j < W; j += HELD<M>)
-                if (j < deep) store(panel + ((k + j) / HELD<M> * VECTORS + gate % VECTORS) * W, factor<M>(&square[j]));
+                if (j < deep || BY_MATRIX<M>) store(panel + ((k + j) / HELD<M> * VECTORS + gate % VECTORS) * W, factor<M>(&square[j]));
         }
     }
 }

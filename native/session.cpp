@@ -44,7 +44,7 @@ extern "C" tg_session *tg_session_new(int64_t dtype, int64_t layers, int64_t str
     tg_session *s = (tg_session *)calloc(1, sizeof(tg_session));
     if (!s) return nullptr;
     s->dtype = dtype, s->layers = layers, s->streams = streams, s->inputs = inputs, s->hidden = hidden;
-    s->unit = tg_unit_in_use();
+    s->unit = tg_unit_in_use(dtype);
     s->padded = s->unit->padded(dtype, hidden);
     const int64_t bytes = (state_at(*s, layers, 0) * element(*s) + 63) / 64 * 64;
     s->memory = (char *)aligned_alloc(64, size_t(bytes));

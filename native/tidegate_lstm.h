@@ -54,7 +54,8 @@ typedef void (*tg_range)(int64_t begin, int64_t end, void *context);
 typedef int32_t (*tg_parallel_for)(int64_t begin, int64_t end, int64_t grain, tg_range call, void *context);
 
 TG_API int64_t tg_abi_version(void);
-/* Name of the instruction set in use: "avx512_bf16", "avx512", "avx2" or "baseline". */
+/* Name of the instruction set in use: "amx" or "avx512_bf16" (which are "avx512" with products of bfloat16),
+ * "avx512", "avx2" or "baseline". */
 TG_API const char *tg_isa(void);
 /* Whether the instruction set in use has products of bfloat16. */
 TG_API int32_t tg_has_bfloat16(void);

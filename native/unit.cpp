@@ -1,15 +1,18 @@
-// One instruction set: compiled once for each, with TG_ISA (the name) and TG_BYTES (the vector's width).
+// One instruction set: compiled once for each, with TG_ISA (the name) and TG_BYTES (the vector's width). Those that have products of bfloat16
+// are for these alone.
 #include "backward.h"
 
 namespace TG_ISA {
 
 // Calls f(a factor of the type that is multiplied).
 template <class F> static INLINE auto by_type(int64_t dtype, F f) {
-    if (dtype == TG_FLOAT64) return f(double());
 #if defined(__AVX512BF16__)
-    if (dtype == TG_BFLOAT16) return f(Pair());
-#endif
+    (void)dtype;
+    return f(Pair());
+#else
+    if (dtype == TG_FLOAT64) return f(double());
     return f(float());
+#endif
 }
 
 template <class M> static void pack(const tg_job &job, bool backward, int64_t part) {
@@ -26,10 +29,11 @@ template <class M> static void pack(const tg_job &job, bool backward, int64_t pa
     }
     M *out = (M *)job.packed + direction * l.forward_size();
     if (!block) pack_bias((const T *)w.b_ih, (const T *)w.b_hh, l, (T *)(out + l.bias()));
-    pack_block((const T *)w.w_ih, p.inputs, l, block, out + l.w_ih() + block * 4 * WIDTH<T> * factors<M>(p.inputs));
-    pack_block((const T *)w.w_hh, p.hidden, l, block, out + l.w_hh() + block * 4 * WIDTH<T> * factors<M>(p.hidden));
+    pack_block((const T *)w.w_ih, p.inputs, l, block, out + l.w_ih() + block * 4 * WIDTH<T> * depth_of<M>(p.inputs));
+    pack_block((const T *)w.w_hh, p.hidden, l, block, out + l.w_hh() + block * 4 * WIDTH<T> * depth_of<M>(p.hidden));
 }
 
+#if !defined(__AVX512BF16__)
 // Sums over k in two halves: with one or two rows a single sum would wait for itself.
 template <class T, int R>
 OF_ITS_OWN static void multiply_halves(Vec<T> (&sums)[R][4], int64_t depth, const T *const *a, const T *b, int64_t apart) {
@@ -119,24 +123,17 @@ static int64_t peak(int64_t rounds) {
         }
     return rounds * SUMS * WIDTH<float> * 2;
 }
+#endif
 
 } // namespace TG_ISA
 
 using namespace TG_ISA;
 
-#define NAME_(x) #x
-#define NAME(x) NAME_(x)
 #define UNIT_(x) tg_unit_##x
 #define UNIT(x) UNIT_(x)
 
 extern const tg_unit UNIT(TG_ISA);
 const tg_unit UNIT(TG_ISA) = {
-    NAME(TG_ISA),
-#if defined(__AVX512BF16__)
-    true,
-#else
-    false,
-#endif
     [](int64_t dtype, int64_t hidden) { return by_type(dtype, [&](auto one) { return Layout<decltype(one)>(0, hidden).padded; }); },
     [](int64_t dtype, int64_t hidden) { return by_type(dtype, [&](auto one) { return Layout<decltype(one)>(0, hidden).stride; }); },
     [](const tg_problem *p, bool backward) {
@@ -164,6 +161,12 @@ const tg_unit UNIT(TG_ISA) = {
         by_type(job->p->dtype, [&](auto one) { Backward<decltype(one)>(*job, *slot).run(barrier); });
     },
     [](int64_t dtype) { return by_type(dtype, [](auto one) { return int64_t(VECTORS) * WIDTH<decltype(one)>; }); },
+#if defined(__AVX512BF16__)
+    nullptr,
+    nullptr,
+    nullptr,
+    nullptr,
+#else
     [](int64_t dtype, int64_t inputs, int64_t hidden) {
         return dtype == TG_FLOAT64 ? Layout<double>(inputs, hidden).forward_size() : Layout<float>(inputs, hidden).forward_size();
     },
@@ -183,4 +186,5 @@ const tg_unit UNIT(TG_ISA) = {
         else step(inputs, hidden, streams, (const float *)packed, (const float *)x, (const float *)h, (float *)h_next, (float *)c);
     },
     peak,
+#endif
 };

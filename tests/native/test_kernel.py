@@ -39,7 +39,7 @@ def checks(folder: Path, library: Path, flags: tuple[str, ...]) -> list[Path]:
 
 def test_no_access_beyond_what_was_given(tmp_path: Path) -> None:
     for program in checks(tmp_path, build(tmp_path, SANITISERS), SANITISERS):
-        result = subprocess.run([str(program), "baseline", "avx2", "avx512", "avx512_bf16"], capture_output=True, text=True)
+        result = subprocess.run([str(program), "baseline", "avx2", "avx512", "avx512_bf16", "amx"], capture_output=True, text=True)
         assert result.returncode == 0, result.stdout[-2000:] + result.stderr[-4000:]
         assert not result.stdout and not result.stderr
 

@@ -13,7 +13,20 @@ from tidegate.nn import LSTM, has_bfloat16
 from tidegate.nn.lstm import rounded_products
 from tidegate.nn.native import library
 
-needs_bfloat16 = pytest.mark.skipif(not has_bfloat16(), reason="needs the native kernel and a processor with AVX-512 BF16")
+needs_bfloat16 = pytest.mark.usefixtures("products")
+
+
+@pytest.fixture(scope="module", params=["amx", "avx512_bf16"])
+def products(request: pytest.FixtureRequest) -> Iterator[None]:
+    """Each instruction set of this processor that has products of bfloat16."""
+    native = library()
+    if native is None:
+        pytest.skip("needs the native kernel")
+    before: bytes = native.isa()  # type: ignore[assignment]
+    if native.set_isa(request.param.encode()):
+        pytest.skip(f"this processor or build has no {request.param}")
+    yield
+    native.set_isa(before)
 
 
 def rounded(x: Tensor) -> Tensor:
@@ -109,6 +122,24 @@ def test_it_equals_a_twin_that_rounds(
     with torch.no_grad():
         without = lstm(x, states, lengths)[0]  # type: ignore[arg-type]
     torch.testing.assert_close(without, y.detach(), rtol=0, atol=1e-3)
+
+
+@needs_bfloat16
+@pytest.mark.parametrize(("batch", "steps", "inputs", "hidden"), [(40, 27, 150, 33), (35, 2, 300, 70)])
+def test_more_rows_and_inputs_than_fit_at_once(batch: int, steps: int, inputs: int, hidden: int) -> None:
+    torch.manual_seed(0)
+    torch.set_num_threads(1)
+    lstm = LSTM(inputs, hidden, batch_first=True)
+    lstm.bfloat16 = True
+    x = torch.randn(batch, steps, inputs, requires_grad=True)
+    states = tuple(torch.randn(1, batch, hidden, requires_grad=True) for _ in range(2))
+    lengths = torch.arange(batch) % (steps + 1)
+    y, (h, c) = lstm(x, states, lengths)  # type: ignore[arg-type]
+    expected = twin(lstm, x, *states, lengths.tolist())  # type: ignore[arg-type]
+    for own, other in zip((y, h, c), expected, strict=True):
+        torch.testing.assert_close(own, other, rtol=0, atol=2e-3)
+    for own, other in zip(gradients(lstm, x, states, (y, h, c)), gradients(lstm, x, states, expected), strict=True):  # type: ignore[arg-type]
+        assert distance(own, other) < 1.5e-3
 
 
 @needs_bfloat16

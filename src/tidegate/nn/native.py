@@ -18,7 +18,7 @@ import torch
 ABI = 2
 FILE = Path(__file__).with_name("libtidegate_lstm.so")
 ISA_VARIABLE = "TIDEGATE_LSTM"
-"""Environment: 'torch' turns the kernel off; 'avx512_bf16', 'avx512', 'avx2' or 'baseline' choose its instruction set."""
+"""Environment: 'torch' turns the kernel off; 'amx', 'avx512_bf16', 'avx512', 'avx2' or 'baseline' choose its instruction set."""
 
 DTYPES = {torch.float32: 0, torch.float64: 1}
 BFLOAT16 = 2
@@ -131,6 +131,7 @@ def backend() -> Backend:
 
 
 def has_bfloat16() -> bool:
-    """Whether the kernel multiplies bfloat16 faster than float32 on this processor, which must have the instructions (AVX-512 BF16)."""
+    """Whether the kernel multiplies bfloat16 faster than float32 on this processor, which must have the instructions (AMX, or AVX-512
+    BF16 of AMD)."""
     found = library()
     return found is not None and bool(found.has_bfloat16())

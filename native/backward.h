@@ -8,9 +8,9 @@ namespace TG_ISA {
 
 constexpr int64_t LINES = 512;      // of a panel of the recurrent weights that are used for all rows before the next: 128 KiB, or 32 with AVX2
 constexpr int64_t SOON = 16;        // rows that are fetched ahead where they lie far apart
+constexpr int64_t NEAR_ROWS = 2112; // bytes from one row of gates to the next: a few hundred of them have not more pages than the TLB
 constexpr int64_t NEAR = 256 << 10; // bytes of a gradient that stays in the L2 cache from one sum to the next
-// Sequences times steps that one product for the weights' gradients sums over.
-template <class M> constexpr int64_t DEPTH = VECTORS < 4 || BY_MATRIX<M> ? 512 : 256;
+constexpr int64_t DEPTH = VECTORS < 4 ? 512 : 256; // sequences times steps that one product for the weights' gradients sums over
 
 template <class M> struct Backward {
     typedef Sum<M> T;
@@ -22,9 +22,10 @@ template <class M> struct Backward {
     T *gates, *dc, *dh, *zeros;
     M *tall, *panel;
     T *db;
-    M *gate_factors; // of the step that was gone back last
+    M *gate_factors, *factors_now; // of the steps whose gradients are still to be summed, by matrix tiles; of the step that was gone back last
     const T *cells;
     const T **gate_rows, **x_rows, **h_rows; // of the steps whose weight gradients are still to be summed
+    T **dx_rows;
     int64_t waiting = 0;
     bool first_sum = true;
     Matrix<M> matrix;
@@ -40,21 +41,25 @@ template <class M> struct Backward {
         dh = dc + s.rows * l.padded;
         db = dh + s.rows * l.padded;
         gate_factors = (M *)(db + 4 * l.padded);
-        tall = gate_factors + s.rows * place_of<M>(4 * l.padded);
-        panel = tall + deep * strips(l) * ROWS;
+        factors_now = gate_factors;
+        tall = gate_factors + factor_rows(s.rows) * place_of<M>(4 * l.padded);
+        panel = tall + tall_size(l, deep);
         gate_rows = (const T **)(panel + deep * 4 * WIDTH<T>);
         x_rows = gate_rows + deep;
         h_rows = x_rows + deep;
+        dx_rows = (T **)(h_rows + deep);
     }
     // So many sequences times steps may wait to be summed; an even number, so that the pointers behind the numbers lie where pointers may.
-    static int64_t deepest(int64_t rows) { return DEPTH<M> + rows + rows % 2; }
+    static int64_t deepest(int64_t rows) { return DEPTH + rows + rows % 2; }
+    static int64_t factor_rows(int64_t rows) { return BY_MATRIX<M> ? deepest(rows) : rows; }
     // Strips of ROWS columns of the gates' gradients, the last perhaps not full.
     static int64_t strips(const Layout<M> &l) { return (4 * l.padded + ROWS - 1) / ROWS; }
+    static int64_t tall_size(const Layout<M> &l, int64_t deep) { return padded_to_vector<T>(deep * strips(l) * ROWS); } // whole cache lines
     static int64_t scratch_size(const tg_problem &p, int64_t rows) {
         const Layout<M> l(p.inputs, p.hidden);
         const int64_t deep = deepest(rows);
-        const int64_t pointers = (3 * deep * int64_t(sizeof(void *)) + int64_t(sizeof(T)) - 1) / int64_t(sizeof(T));
-        return l.padded * (1 + 2 * rows + 4) + rows * place_of<M>(4 * l.padded) + deep * (strips(l) * ROWS + 4 * WIDTH<T>) + pointers;
+        const int64_t pointers = (4 * deep * int64_t(sizeof(void *)) + int64_t(sizeof(T)) - 1) / int64_t(sizeof(T));
+        return l.padded * (1 + 2 * rows + 4) + factor_rows(rows) * place_of<M>(4 * l.padded) + tall_size(l, deep) + deep * 4 * WIDTH<T> + pointers;
     }
 
     T *gates_of(int64_t r, int64_t step) const { return gates + (s.place[step] + r) * l.stride; }
@@ -71,13 +76,16 @@ template <class M> struct Backward {
         for (int64_t step = s.steps; step-- > 0;) {
             go_back(step);
             if (barrier) tg_meet(barrier, s.taken);
+            if constexpr (BY_MATRIX<M>) factors_now = gate_factors + waiting * place_of<M>(4 * l.padded);
             if constexpr (HELD<M> == 2)
-                for (int64_t r = 0; r < s.active[step]; ++r) narrow(gates_of(r, step), 4 * l.padded, gate_factors + r * place_of<M>(4 * l.padded));
-            if (s.dx) inputs_of(step);
-            if (summed) {
-                remember(step);
-                if (step == 0 || waiting >= DEPTH<M>) sum_weights();
-            }
+                for (int64_t r = 0; r < s.active[step]; ++r) narrow(gates_of(r, step), 4 * l.padded, factors_now + r * place_of<M>(4 * l.padded));
+            if (summed || (s.dx && BY_MATRIX<M>)) remember(step);
+            const bool enough = waiting && (step == 0 || waiting >= DEPTH);
+            if constexpr (BY_MATRIX<M>) {
+                if (s.dx && enough) inputs_by_matrix();
+            } else if (s.dx) inputs_of(step);
+            if (summed && enough) sum_weights();
+            if (enough) waiting = 0;
         }
         if (summed && !s.steps) clear_weights();
         if (s.db)
@@ -90,7 +98,7 @@ template <class M> struct Backward {
 
     // The gradients of a step's gates, as they are multiplied.
     const M *factors_of(int64_t r, int64_t step) const {
-        if constexpr (HELD<M> == 2) return gate_factors + r * place_of<M>(4 * l.padded);
+        if constexpr (HELD<M> == 2) return factors_now + r * place_of<M>(4 * l.padded);
         else return gates_of(r, step);
     }
 
@@ -128,7 +136,7 @@ template <class M> struct Backward {
         const int64_t stride = place_of<M>(4 * l.padded);
         matrix.set_height(height);
         matrix.template clear<V>();
-        matrix.template multiply<V>(l.lines(), gate_factors + first * stride, stride, panel);
+        matrix.template multiply<V>(l.lines(), factors_now + first * stride, stride, panel);
     }
     void from_after_by_lines(int64_t step, int64_t rows) {
         const int64_t lines = l.lines(), times = (lines + LINES - 1) / LINES;
@@ -212,6 +220,30 @@ template <class M> struct Backward {
             });
         });
     }
+    // The same of all steps that wait, the sums in the panel's place.
+    void inputs_by_matrix() {
+        const int64_t begin = waiting * s.part / s.parts, end = waiting * (s.part + s.taken) / s.parts, stride = place_of<M>(4 * l.padded);
+        panels<T>(0, p.inputs, [&](int64_t column, auto vectors) {
+            constexpr int V = decltype(vectors)::value;
+            constexpr int64_t WIDE = V * WIDTH<T>;
+            T *sums = (T *)panel;
+            stretches(l.lines(), [&](int64_t k, int64_t deep) {
+                groups(end - begin, [&](int64_t first, int64_t height) {
+                    matrix.set_height(height);
+                    if (k) matrix.template load<V>(sums + first * WIDE, WIDE);
+                    else matrix.template clear<V>();
+                    const M *rows = gate_factors + (begin + first) * stride + k;
+                    matrix.template multiply<V>(deep, rows, stride, columns_ih + column * l.lines() + k * WIDE);
+                    matrix.template store<V>(sums + first * WIDE, WIDE);
+                });
+            });
+            for (int64_t r = begin; r < end; ++r) {
+                Vec<T> sum[1][V];
+                Forward<M>::get(sum, sums + (r - begin) * WIDE, 0);
+                put_row(dx_rows[r] + column, sum[0], p.inputs - column);
+            }
+        });
+    }
     // A step's gradients of the gates of rows `begin` to `end`, times a panel of weights: calls f(row, its sums).
     template <int V, class F> INLINE void rows_from_gates(int64_t step, int64_t begin, int64_t end, const M *panel, F f) {
         if constexpr (BY_MATRIX<M>) {
@@ -249,20 +281,24 @@ template <class M> struct Backward {
                 for (int64_t i = 0; i < p.inputs; ++i) dx_of(r, time)[i] = 0;
     }
 
+    // From the last row of a step to the first, as the steps go: the gates' gradients of all that wait lie one before the other.
     void remember(int64_t step) {
-        for (int64_t r = 0; r < s.active[step]; ++r, ++waiting) {
-            gate_rows[waiting] = gates_of(r, step);
-            x_rows[waiting] = (const T *)job.x + offset(p, p.x, time_of(s, r, step), s.row[r]);
-            h_rows[waiting] = step ? y_of(r, step - 1) : job.h0 ? (const T *)job.h0 + state_of(r) : zeros;
+        const int64_t rows = s.active[step];
+        for (int64_t r = 0; r < rows; ++r) {
+            const int64_t place = waiting + rows - 1 - r;
+            gate_rows[place] = gates_of(r, step);
+            x_rows[place] = (const T *)job.x + offset(p, p.x, time_of(s, r, step), s.row[r]);
+            h_rows[place] = step ? y_of(r, step - 1) : job.h0 ? (const T *)job.h0 + state_of(r) : zeros;
+            if (s.dx) dx_rows[waiting + r] = dx_of(r, time_of(s, r, step)); // as `gate_factors`
         }
+        waiting += rows;
     }
 
     void sum_weights() {
         if constexpr (BY_MATRIX<M>) pack_tall_by_matrix();
-        else pack_tall();
+        else if (!near()) pack_tall();
         if (s.dw_ih) products(x_rows, p.inputs, (T *)s.dw_ih);
         if (s.dw_hh) products(h_rows, p.hidden, (T *)s.dw_hh);
-        waiting = 0;
         first_sum = false;
     }
     void clear_weights() {
@@ -286,6 +322,8 @@ template <class M> struct Backward {
                 for (int64_t i = 0; i < SIDE; ++i) store((T *)tile + i * SIDE, square[i]);
             }
     }
+    // Whether the gates' rows are so near to each other that they are read where they are, rather than packed first.
+    bool near() const { return HELD<M> == 1 && VECTORS == 4 && l.stride * int64_t(sizeof(T)) <= NEAR_ROWS; }
     // The gates' gradients as strips of ROWS columns, [strips][waiting][ROWS].
     void pack_tall() {
         const int64_t lines = last_line() - first_line();
@@ -367,7 +405,8 @@ template <class M> struct Backward {
                 if (far) // these lines of the cache lie far apart, so nothing else fetches them
 #pragma GCC unroll 8
                     for (int r = 0; r < R; ++r) __builtin_prefetch(place_of_line(first_line() + line + r, column, columns, out), 1);
-                multiply_columns(sum, factors<M>(waiting), tall + line * factors<M>(waiting), ROWS, panel);
+                if (near()) multiply_columns(sum, waiting, (const M *)gate_rows[0] + first_line() + line, -l.stride, panel);
+                else multiply_columns(sum, factors<M>(waiting), tall + line * factors<M>(waiting), ROWS, panel);
 #pragma GCC unroll 8
                 for (int r = 0; r < R; ++r) put<V>(sum[r], first_line() + line + r, column, columns, out);
             });

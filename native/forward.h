@@ -141,17 +141,18 @@ template <class M> struct Forward {
                     });
     }
     void project_by_matrix(int64_t rows, T *out) {
-        for (int64_t block = first_block(); block < last_block(); ++block)
-            groups(rows, [&](int64_t first, int64_t height) {
-                matrix.set_height(height);
-                matrix.template load<4>(bias(block, 0), 0);
-                multiply_inputs(first, block);
-                matrix.template store<4>(out + first * l.stride + block * 4 * WIDTH<T>, l.stride);
-            });
-    }
-    INLINE void multiply_inputs(int64_t first, int64_t block) {
         const int64_t stride = place_of<M>(p.inputs);
-        matrix.template multiply<4>(depth_of<M>(p.inputs), factors_x + first * stride, stride, w_ih(block, 0));
+        for (int64_t block = first_block(); block < last_block(); ++block)
+            stretches(depth_of<M>(p.inputs), [&](int64_t k, int64_t deep) {
+                groups(rows, [&](int64_t first, int64_t height) {
+                    T *sums = out + first * l.stride + block * 4 * WIDTH<T>;
+                    matrix.set_height(height);
+                    if (k) matrix.template load<4>(sums, l.stride);
+                    else matrix.template load<4>(bias(block, 0), 0);
+                    matrix.template multiply<4>(deep, factors_x + first * stride + k, stride, w_ih(block, 0) + k * 4 * WIDTH<T>);
+                    matrix.template store<4>(sums, l.stride);
+                });
+            });
     }
     template <int R, int G> static INLINE void start(Vec<T> (&sum)[R][G], const T *bias) {
 #pragma GCC unroll 8
@@ -205,7 +206,8 @@ template <class M> struct Forward {
                 matrix.set_height(height);
                 if (fused) {
                     matrix.template load<4>(bias(block, 0), 0);
-                    multiply_inputs(first, block);
+                    const int64_t wide = place_of<M>(p.inputs);
+                    matrix.template multiply<4>(depth_of<M>(p.inputs), factors_x + first * wide, wide, w_ih(block, 0));
                 } else matrix.template load<4>(at.gates[first] + block * 4 * W, l.stride);
                 matrix.template multiply<4>(depth, factors_h + first * stride, stride, w_hh(block, 0));
                 matrix.template store<4>(partial, 4 * W);

@@ -143,6 +143,17 @@ def test_more_rows_and_inputs_than_fit_at_once(batch: int, steps: int, inputs: i
 
 
 @needs_bfloat16
+def test_gradients_of_the_inputs_alone() -> None:
+    torch.manual_seed(0)
+    lstm, x = LSTM(70, 48, batch_first=True), torch.randn(37, 21, 70, requires_grad=True)
+    lstm.bfloat16 = True
+    (both,) = torch.autograd.grad(lstm(x)[0].square().sum(), [x])
+    lstm.requires_grad_(False)
+    (alone,) = torch.autograd.grad(lstm(x)[0].square().sum(), [x])
+    assert torch.equal(alone, both)
+
+
+@needs_bfloat16
 @pytest.mark.parametrize("hidden", [256, 1344])
 def test_weights_that_are_shared_by_threads(hidden: int) -> None:
     torch.set_num_threads(4)

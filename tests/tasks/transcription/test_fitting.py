@@ -13,15 +13,16 @@ from hypothesis import strategies as st
 from torch.nn import functional
 
 from tests.tasks.transcription.test_material import gathered
-from tests.tasks.transcription.tiny import write_corpus
+from tests.tasks.transcription.tiny import config, write_corpus
 from tidegate.config_transcribe import TranscribeConfig
+from tidegate.data.speech.corpus import TokenKind, read_corpus
 from tidegate.decode.ngram import END
 from tidegate.errors import TrainingError
 from tidegate.evaluate.speech import Errors, total_errors
 from tidegate.nn.guided_recogniser import GuidedRecogniser
 from tidegate.tasks.transcription.batches import NO_TOKEN, PartBatches, TrainingBatches
-from tidegate.tasks.transcription.fitting import CLEARLY, chosen, fit_speech, new_network, speech_loss, with_language_model
-from tidegate.tasks.transcription.material import SpeechMaterial
+from tidegate.tasks.transcription.fitting import CLEARLY, CUSTOMARY, chosen, fit_speech, new_network, speech_loss, with_language_model
+from tidegate.tasks.transcription.material import SpeechMaterial, complete, gather_speech
 from tidegate.train.events import EpochEnded, Event, Said, Stopped
 from tidegate.train.loop import Checkpoint
 
@@ -274,12 +275,14 @@ def test_training_does_not_touch_the_random_state(root: Path) -> None:
     assert isinstance(material.config, TranscribeConfig)
 
 
-def test_of_equal_weights_those_that_change_least(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Where all hear as much, neither the language model counts nor is a token worth more or less."""
+@pytest.mark.parametrize(("tokens", "usual"), [("characters", CUSTOMARY), ("words", 0.0)])
+def test_of_equal_weights_the_usual_ones(root: Path, tokens: TokenKind, usual: float, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where all hear as much, a language model counts as is customary; for single words, which these are as words, it does not."""
     monkeypatch.setattr("tidegate.tasks.transcription.fitting.count_errors", lambda truth, said: Errors())
-    material = material_of(root, training={"max_epochs": 1})
+    corpus = read_corpus(root, "folder", tokens)
+    material = gather_speech(corpus, complete(config(training={"max_epochs": 1}), corpus, 1))
     model = fit(material).model
-    assert (model.lm_weight, model.token_bonus) == (0.0, 0.0)
+    assert (model.lm_weight, model.token_bonus) == (usual, 0.0)
 
 
 def test_the_language_model_expects_strings_as_they_are_joined(root: Path) -> None:

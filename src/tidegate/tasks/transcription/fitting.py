@@ -18,7 +18,7 @@ from tidegate.nn.recogniser import RecogniserShape, build_recogniser
 from tidegate.tasks.computing import computing
 from tidegate.tasks.training import Listener, Saver
 from tidegate.tasks.transcription.batches import NO_TOKEN, PartBatches, SpeechBatch, TrainingBatches, joined, target_of
-from tidegate.tasks.transcription.material import SpeechMaterial
+from tidegate.tasks.transcription.material import SpeechMaterial, single_words
 from tidegate.tasks.transcription.model import SpeechModel
 from tidegate.train.events import Said, Stopped
 from tidegate.train.loop import INTERRUPTED, Checkpoint, Job, fit
@@ -26,6 +26,8 @@ from tidegate.train.loop import INTERRUPTED, Checkpoint, Job, fit
 WEIGHTS = (0.0, 0.15, 0.3, 0.45, 0.6, 0.8, 1.0)
 BONUSES = (-0.5, 0.0, 0.5, 1.0, 1.5)
 """What is tried on the development part for the language model and for each token."""
+CUSTOMARY = 0.3
+"""Weight of the language model unless the development part speaks against it: strings of tokens have an order. Single words have none."""
 LANGUAGE, DRAWS = 0x6C616E67, 5
 """Beside the seed for how utterances are joined for the language model, and how often each is."""
 SEARCHED_TOKENS = 6000
@@ -166,7 +168,8 @@ def with_language_model(model: SpeechModel, material: SpeechMaterial, listen: Li
     references = [[str(token) for token in target_of(material, item)] for item in items]
     tried = [replace(model, lm_weight=weight, token_bonus=bonus) for weight in weights for bonus in bonuses]
     edits = np.array([_edits_of_each(one, log_probs, references) for one in tried])
-    best = tried[chosen(edits, [(abs(one.token_bonus), one.lm_weight) for one in tried])]
+    usual = 0.0 if single_words(material.corpus.part("train")) else CUSTOMARY
+    best = tried[chosen(edits, [(abs(one.token_bonus), abs(one.lm_weight - usual)) for one in tried])]
     listen(Said(f"language model: weight {best.lm_weight:g}, {best.token_bonus:+g} a token; {time.monotonic() - begin:.0f} s"))
     return best
 

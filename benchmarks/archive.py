@@ -7,6 +7,7 @@ value. Aeon's notes say so where it happens.
 """
 
 import argparse
+import importlib.util
 import re
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -23,15 +24,12 @@ from tidegate.config_classify import ClassConfig
 from tidegate.data.archive import read_archive
 from tidegate.data.labelled import LabelledSequences
 from tidegate.errors import TidegateError
+from tidegate.evaluate.minirocket import LEAST_STEPS, minirocket
 from tidegate.tasks.classification.fitting import complete, fit_classes
 from tidegate.tasks.classification.material import gather_labelled
 from tidegate.tasks.classification.rivals import ask, fit_class_rivals
 
-try:
-    from aeon.classification.convolution_based import MiniRocketClassifier  # pyright: ignore[reportMissingImports]
-except ImportError:
-    MiniRocketClassifier = None
-
+HAS_AEON = importlib.util.find_spec("aeon") is not None
 THREADS = 2
 PART = re.compile(r"(?P<name>.+)_(?P<part>TRAIN|TEST)\.(ts|tsv|arff|txt)(\.gz)?")
 OWN, WITHOUT, ROCKET = "tidegate", "without_lstm", "minirocket"
@@ -71,7 +69,7 @@ def measure(pair: Pair, config: ClassConfig, seeds: int, without_lstm: bool) -> 
     if without_lstm:
         plain = [_train(train, test, _without_lstm(one))["accuracy"] for one in settings]
         found["baselines"][WITHOUT] = float(np.mean(plain))
-    if MiniRocketClassifier is not None:
+    if HAS_AEON:
         accuracies = [_minirocket(train, test, one.training.seed) for one in settings]
         found["baselines"][ROCKET] = float(np.mean(accuracies))
         found["notes"] = _changes(train, test)
@@ -111,19 +109,14 @@ def _rivals(train: LabelledSequences, test: LabelledSequences, config: ClassConf
 
 
 def _minirocket(train: LabelledSequences, test: LabelledSequences, seed: int) -> float:
-    assert MiniRocketClassifier is not None
-    steps = _longest(train, test)
-    rocket = MiniRocketClassifier(random_state=seed, n_jobs=THREADS)
-    rocket.fit(rectangle(train, steps), train.labels)
-    return _accuracy(test.with_classes(train.classes).labels, rocket.predict(rectangle(test, steps)))
+    known, asked = train.sequences, test.sequences
+    data = (known.values, known.offsets, train.labels, len(train.classes), asked.values, asked.offsets)
+    answer = minirocket(*data, seed=seed, threads=THREADS)
+    return _accuracy(test.with_classes(train.classes).labels, answer.argmax(1))
 
 
 def _accuracy(truth: np.ndarray, predicted: np.ndarray) -> float:
     return float((predicted == truth).mean())
-
-
-def _longest(*parts: LabelledSequences) -> int:
-    return max(9, *(int(part.sequences.lengths.max()) for part in parts))  # MiniRocket needs nine steps
 
 
 def _changes(train: LabelledSequences, test: LabelledSequences) -> list[str]:
@@ -131,19 +124,7 @@ def _changes(train: LabelledSequences, test: LabelledSequences) -> list[str]:
     lengths = np.concatenate([train.sequences.lengths, test.sequences.lengths])
     gaps = np.isnan(train.sequences.values).any() or np.isnan(test.sequences.values).any()
     notes = ["gaps interpolated for minirocket"] if gaps else []
-    return notes + (["padded to the longest for minirocket"] if lengths.min() < _longest(train, test) else [])
-
-
-def rectangle(data: LabelledSequences, steps: int) -> np.ndarray:
-    """float32 [n, C, steps]: gaps interpolated, ends held, sequences padded with their last value; zero for a channel without a value."""
-    sequences = data.sequences
-    result = np.zeros((len(data), sequences.values.shape[1], steps), np.float32)
-    for number, (begin, length) in enumerate(zip(sequences.offsets, sequences.lengths, strict=False)):
-        for channel, values in enumerate(sequences.values[begin : begin + length].T):
-            present = np.flatnonzero(~np.isnan(values))
-            if len(present):
-                result[number, channel] = np.interp(np.arange(steps), present, values[present])
-    return result
+    return notes + (["padded to the longest for minirocket"] if lengths.min() < max(LEAST_STEPS, lengths.max()) else [])
 
 
 def mean_ranks(sets: Sequence[Mapping[str, Any]]) -> dict[str, float]:
@@ -166,7 +147,7 @@ def summary(sets: Sequence[Mapping[str, Any]], config: ClassConfig, seeds: int) 
         "seconds": float(sum(found["seconds"] for found in sets)),
         "seeds": seeds,
         "threads": THREADS,
-        "without": [] if MiniRocketClassifier is not None else [NO_ROCKET],
+        "without": [] if HAS_AEON else [NO_ROCKET],
         "config": config.model_dump(mode="json"),
     }
 
@@ -231,7 +212,7 @@ def _pairs(options: argparse.Namespace, refuse: Callable[[str], Any]) -> list[Pa
 def _measure_all(pairs: Sequence[Pair], options: argparse.Namespace) -> dict[str, Any]:
     # The number of threads is that of the benchmark, not part of the recipe.
     config = build_settings(apply_settings({"training": {"threads": THREADS}}, options.set), ClassConfig)
-    if MiniRocketClassifier is None:
+    if not HAS_AEON:
         say(f"{NO_ROCKET}; its column is missing")
     sets = []
     for pair in pairs:

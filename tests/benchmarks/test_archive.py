@@ -9,7 +9,6 @@ import numpy as np
 import pytest
 
 from benchmarks import archive
-from tidegate.data.labelled import from_arrays
 
 CHANGES = ("training.max_epochs=1", "training.members=1", "network.filters=2", "network.dilated_features=84")
 TINY = [word for change in CHANGES for word in ("--set", change)]
@@ -68,7 +67,7 @@ def test_a_table_is_printed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, cap
     printed = capsys.readouterr()
     assert "mean rank" in printed.out and "nearest_neighbour" in printed.out
     assert "One: accuracy" in printed.err
-    assert ("aeon is not installed" in printed.out) == (archive.MiniRocketClassifier is None)
+    assert ("aeon is not installed" in printed.out) == (not archive.HAS_AEON)
 
 
 @pytest.mark.parametrize(
@@ -90,12 +89,6 @@ def test_what_is_asked_wrongly_is_said(
     with pytest.raises(SystemExit):
         archive.main()
     assert said in capsys.readouterr().err
-
-
-def test_gaps_are_interpolated_and_the_end_is_held() -> None:
-    data = from_arrays([np.array([np.nan, 1.0, np.nan, 3.0]), np.array([5.0, 6.0])], ["a", "b"])
-    np.testing.assert_allclose(archive.rectangle(data, 5)[:, 0], [[1, 1, 2, 3, 3], [5, 6, 6, 6, 6]])
-    assert not archive.rectangle(from_arrays([np.full(3, np.nan)], ["a"]), 3).any()
 
 
 def test_equals_share_their_rank() -> None:

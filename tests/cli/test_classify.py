@@ -1,5 +1,6 @@
 """`train classify`, `evaluate`, `predict` and `check` on small files of every form, as a user types them, and each bad input."""
 
+import importlib.util
 import json
 import shutil
 from collections.abc import Callable
@@ -117,7 +118,10 @@ def test_evaluate(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert json.loads(capsys.readouterr().out)["metrics"] == found["metrics"]
     assert app.run(["evaluate", "R"]) == 0
     out = capsys.readouterr().out
-    assert "accuracy ↑" in out and found["verdict"][:20] in out
+    assert "accuracy ↑" in out and found["verdict"][:20] in out and "minirocket" not in out
+    if importlib.util.find_spec("aeon"):
+        assert app.run(["evaluate", "R", "--minirocket"]) == 0
+        assert "minirocket" in capsys.readouterr().out
 
 
 def test_predict(here: Path, capsys: pytest.CaptureFixture[str]) -> None:

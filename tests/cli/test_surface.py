@@ -34,7 +34,7 @@ VERBS = {
     "train forecast": {"data", "--out", "--resume", "--overwrite"} | COLUMNS | SETTINGS | TALK,
     "train classify": {"data", "--test", "--out", "--resume", "--overwrite"} | CLASSES | TALK,
     "train transcribe": {"corpus", "--out", "--resume", "--overwrite"} | SPEECH | TALK,
-    "evaluate": {"run", "data", "--origins", "--statistical", "--convention"} | TALK,
+    "evaluate": {"run", "data", "--origins", "--statistical", "--minirocket", "--convention"} | TALK,
     "predict": {"run", "data", "--future", "--out", "--refit", "--timestamps", "--rate"} | TALK,
     "tune forecast": {"data", "--out", "--trials", "--storage", "--trial-time-limit", "--resume", "--overwrite"}
     | COLUMNS

@@ -341,7 +341,8 @@ def test_a_run_whose_corpus_is_gone_or_has_changed(here: Path, trained: Path, re
 def test_runs_and_options_of_other_tasks(here: Path, refused: Refused) -> None:
     own, _ = write_pair(here)
     assert app.run(["train", "classify", str(own), "--out", "C", "--quiet", *CLASSES]) == 0
-    for words in (["evaluate", "R", "--origins", "3"], ["evaluate", "R", "--statistical"], ["predict", "R", "--refit"]):
+    others = (["--origins", "3"], ["--statistical"], ["--minirocket"])
+    for words in (*(["evaluate", "R", *option] for option in others), ["predict", "R", "--refit"]):
         assert f"{words[2]} has no use here: this run's task is 'transcribe'. Leave it out." in refused(*words)
     assert "--timestamps has no use here: this run's task is 'classify'" in refused("predict", "C", "--timestamps")
     assert "--rate has no use here: this run's task is 'classify'" in refused("predict", "C", "--rate", "8000")

@@ -134,7 +134,7 @@ def test_where_scores_are_undefined() -> None:
 def test_a_class_that_does_not_occur_is_left_out_of_the_area() -> None:
     truth, probabilities = _drawn(1, 60, 4)
     kept = truth < 3
-    expected = np.mean([metrics.roc_auc_score(truth[kept] == number, probabilities[kept, number]) for number in range(3)])
+    expected = np.mean([float(metrics.roc_auc_score(truth[kept] == number, probabilities[kept, number])) for number in range(3)])
     assert class_scores(truth[kept], probabilities[kept])["roc_auc"] == pytest.approx(expected)
 
 

@@ -153,6 +153,7 @@ def evaluate(
     data: OtherData = None,
     origins: Annotated[int | None, option("--origins", "N", "Score at the last N origins only.")] = None,
     statistical: Annotated[bool, typer.Option("--statistical", help="Add AutoETS and AutoTheta (extra 'baselines').")] = False,
+    minirocket: Annotated[bool, typer.Option("--minirocket", help="Add MiniRocket to classes (extra 'baselines').")] = False,
     convention: Annotated[str | None, option("--convention", "NAME", "Score phones by kaldi, speechbrain or no-silence.")] = None,
     as_json: AsJson = False,
     quiet: Quiet = False,
@@ -161,7 +162,7 @@ def evaluate(
     beside naive rivals, with a verdict."""
     from tidegate.cli import verbs
 
-    raise typer.Exit(verbs.evaluate(run, data, origins, statistical, convention, as_json, quiet))
+    raise typer.Exit(verbs.evaluate(run, data, origins, statistical, minirocket, convention, as_json, quiet))
 
 
 @app.command(short_help="Forecasts, classes or transcripts from a run.")

@@ -106,7 +106,16 @@ def tune_forecast(
     return _train_and_show(FORECAST, work, Watch(None, config.training.max_steps), folder, "the same command", as_json, quiet, saved)
 
 
-def evaluate(run: str, data: str | None, origins: int | None, statistical: bool, convention: str | None, as_json: bool, quiet: bool) -> int:
+def evaluate(
+    run: str,
+    data: str | None,
+    origins: int | None,
+    statistical: bool,
+    minirocket: bool,
+    convention: str | None,
+    as_json: bool,
+    quiet: bool,
+) -> int:
     """Score a run beside the baselines."""
     found: Any
     task = RunFolder.task_of(run)
@@ -114,10 +123,12 @@ def evaluate(run: str, data: str | None, origins: int | None, statistical: bool,
         _refuse(_this(task), {"--origins": origins is not None, "--statistical": statistical})
     if task != TRANSCRIBE:
         _refuse(_this(task or FORECAST), {"--convention": convention is not None})
+    if task != CLASSIFY:
+        _refuse(_this(task or FORECAST), {"--minirocket": minirocket})
     if task == CLASSIFY:
         from tidegate.tasks.classification.verbs import evaluate as score_classes
 
-        found = score_classes(Path(run), data)
+        found = score_classes(Path(run), data, minirocket=minirocket)
     elif task == TRANSCRIBE:
         from tidegate.tasks.transcription.verbs import evaluate as score_speech
 

@@ -97,7 +97,7 @@ def find_sentinels(blocks: Iterable[np.ndarray]) -> tuple[float, ...]:
     if not low < high:
         return ()
     middle = float(np.subtract(*np.percentile(np.concatenate(samples).astype(np.float64), [75, 25])))
-    return tuple(float(CODES[i]) for i in np.flatnonzero(counts) if _stands_apart(CODES[i], int(counts[i]), low, high, middle))
+    return tuple(float(CODES[i]) for i in np.flatnonzero(counts) if _stands_apart(float(CODES[i]), int(counts[i]), low, high, middle))
 
 
 def _stands_apart(code: float, count: int, low: float, high: float, middle: float) -> bool:

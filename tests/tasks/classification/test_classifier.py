@@ -1,6 +1,7 @@
 """The estimator on small data: what goes in, what comes out, what is kept, what is refused."""
 
 import errno
+import importlib.util
 import json
 import shutil
 from pathlib import Path
@@ -145,6 +146,8 @@ def test_saved_and_loaded_it_says_the_same(tmp_path: Path, members: int) -> None
     np.testing.assert_array_equal(again.predict_proba(test), model.predict_proba(test))
     np.testing.assert_array_equal(again.predict_proba(), model.predict_proba())
     assert again.predict().equals(model.predict())
+    if importlib.util.find_spec("aeon"):
+        assert again.evaluate(minirocket=True).to_json() == model.evaluate(minirocket=True).to_json()
     assert again.evaluate().to_json() == scores.to_json() and again.evaluate(test).metrics == scores.metrics
     assert again.classes == model.classes == ("fast", "slow")
     assert again.history == model.history and len(model.history) == 3 * members and again.notes == model.notes

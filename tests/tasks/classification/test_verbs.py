@@ -99,6 +99,20 @@ def test_evaluate_on_other_data(trained: Path, tmp_path: Path) -> None:
     assert evaluate(trained / "R", table).metrics == scores.metrics
 
 
+def test_minirocket_is_asked_too(trained: Path, tmp_path: Path) -> None:
+    pytest.importorskip("aeon", reason="needs the extra `baselines`")
+    scores, plain = evaluate(trained / "R", minirocket=True), evaluate(trained / "R")
+    rocket = scores.baselines.pop("minirocket")
+    assert scores.baselines == plain.baselines and scores.metrics == plain.metrics
+    assert rocket["accuracy"] > plain.baselines["majority"]["accuracy"] and "minirocket" in scores.verdict
+    X, y = waves(30, 7)
+    assert "minirocket" in evaluate(trained / "R", write_ts(tmp_path / "other.ts", X, names(y)), minirocket=True).baselines
+    train(write_ts(tmp_path / "gone.ts", X, names(y)), config(), tmp_path / "S")
+    (tmp_path / "gone.ts").unlink()
+    with pytest.raises(RunError, match="is not there"):
+        evaluate(tmp_path / "S", trained / "waves_TEST.ts", minirocket=True)
+
+
 def test_test_sequences_without_a_label_are_left_out_and_said(tmp_path: Path) -> None:
     own, test = write_pair(tmp_path, [*"??", *names(np.arange(10) % 2)])
     events: list[Event] = []

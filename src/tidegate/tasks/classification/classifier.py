@@ -114,13 +114,15 @@ class Classifier:
         """Float64 [n, K]: the calibrated probability of each of `classes`. Raises DataError."""
         return self._probabilities(self._own_material().test if data is None else open_sequences(data, None, self._fitted()))
 
-    def evaluate(self, data: Any = None, y: Any = None) -> ClassEvaluation:
-        """Scores of the model and its rivals: on the test part, or on labelled data."""
+    def evaluate(self, data: Any = None, y: Any = None, *, minirocket: bool = False) -> ClassEvaluation:
+        """Scores of the model and its rivals: on the test part, or on labelled data. `minirocket`: also beside MiniRocket (extra
+        `baselines`), which is fitted to the training data."""
         model = self._fitted()
         test = self._own_material().test if data is None else open_sequences(data, y, model, scored=True)
+        rocket = self._own_material() if minirocket else None
         if self._folder is not None:
-            return scored(model, test, *rivals_in(self._folder, model, self._material))
-        return scored(model, test, fit_class_rivals(self._own_material()), [])
+            return scored(model, test, *rivals_in(self._folder, model, self._material), rocket)
+        return scored(model, test, fit_class_rivals(self._own_material()), [], rocket)
 
     def stream(self, streams: int = 1) -> ClassStream:
         """Probabilities after each new step of sequences that are still arriving; for the network 'lstm' in one direction. Raises

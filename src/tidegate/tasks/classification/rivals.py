@@ -6,6 +6,7 @@ import numpy as np
 
 from tidegate.data.labelled import LabelledSequences
 from tidegate.evaluate.class_baselines import CLASS_BASELINES, ClassBaseline
+from tidegate.evaluate.minirocket import minirocket
 from tidegate.tasks.classification.material import ClassMaterial
 
 HOLDS_DATA = "nearest_neighbour"
@@ -40,6 +41,18 @@ def kept_class_rivals(tensors: Mapping[str, np.ndarray]) -> ClassRivals:
         if arrays:
             found[name] = kind.from_tensors(arrays)
     return found
+
+
+def ask_minirocket(material: ClassMaterial, data: LabelledSequences) -> dict[str, np.ndarray]:
+    """Probabilities [n, K] by 'minirocket', fitted to what a model was trained on. Raises SettingsError where aeon is not installed."""
+    seen, settings = material.data.take(material.known), material.config.training
+    known, asked = seen.sequences, data.sequences
+    answer = minirocket(
+        *(known.values, known.offsets, seen.labels, len(seen.classes), asked.values, asked.offsets),
+        seed=settings.seed,
+        threads=settings.threads or 1,
+    )
+    return {"minirocket": answer}
 
 
 def ask(rivals: ClassRivals, data: LabelledSequences) -> dict[str, np.ndarray]:

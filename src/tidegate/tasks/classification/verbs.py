@@ -16,7 +16,7 @@ from tidegate.tasks.classification.material import ClassMaterial
 from tidegate.tasks.classification.model import ClassModel
 from tidegate.tasks.classification.output import class_frame
 from tidegate.tasks.classification.reuse import gather, named, open_sequences, read_source, reopen, rivals_in
-from tidegate.tasks.classification.rivals import ClassRivals, ask
+from tidegate.tasks.classification.rivals import ClassRivals, ask, ask_minirocket
 from tidegate.tasks.computing import computing
 from tidegate.tasks.output import check_output, write_frame
 from tidegate.tasks.summary import Summary, summary_of
@@ -111,20 +111,24 @@ def train(
     return Summary(training.task, folder.path, interrupted=True) if stopped else summary_of(folder)
 
 
-def evaluate(run: str | Path, source: Any = None) -> ClassEvaluation:
-    """Scores beside the rivals: on the run's own test part, or on the labelled sequences of `source`."""
+def evaluate(run: str | Path, source: Any = None, *, minirocket: bool = False) -> ClassEvaluation:
+    """Scores beside the rivals: on the run's own test part, or on the labelled sequences of `source`. `minirocket`: also beside
+    MiniRocket, which is fitted to the run's training data (extra `baselines`)."""
     folder = RunFolder.open(run, task="classify")
     model = load_model(folder)
-    material = reopen(folder, model) if source is None else None
-    data = open_sequences(source, None, model, scored=True) if material is None else material.test
-    return scored(model, data, *rivals_in(folder, model, material))
+    material = reopen(folder, model) if source is None or minirocket else None
+    data = material.test if material and source is None else open_sequences(source, None, model, scored=True)
+    return scored(model, data, *rivals_in(folder, model, material), material if minirocket else None)
 
 
-def scored(model: ClassModel, data: LabelledSequences, rivals: ClassRivals, notes: list[str]) -> ClassEvaluation:
-    """Scores of a model and its rivals on sequences that are on the scale of training."""
+def scored(
+    model: ClassModel, data: LabelledSequences, rivals: ClassRivals, notes: list[str], rocket: ClassMaterial | None = None
+) -> ClassEvaluation:
+    """Scores of a model and its rivals on sequences that are on the scale of training; with `rocket` also of MiniRocket, fitted to that."""
     with computing(model.config.training.threads):
         own = model.probabilities(data)
-    return evaluate_classes(model.config.network.name, data.labels, own, ask(rivals, data), model.classes, [*data.notes, *notes])
+    answers = ask(rivals, data) | (ask_minirocket(rocket, data) if rocket else {})
+    return evaluate_classes(model.config.network.name, data.labels, own, answers, model.classes, [*data.notes, *notes])
 
 
 def predict(run: str | Path, source: Any = None, *, out: str | Path | None = None, listen: Listener = lambda event: None) -> pl.DataFrame:

@@ -107,6 +107,9 @@ class SpeechTrainingSettings(LoopSettings):
     speeds: Annotated[tuple[Positive, ...], Field(min_length=1)] | None = None
     """Each training utterance is played at one of these, drawn anew each epoch (Ko et al. 2015). None: 0.9, 1 and 1.1 where several
     speakers are known; else as it is, for one voice learns nothing from another pitch."""
+    tempo: Annotated[float, Field(ge=0.0, lt=1.0)] | None = None
+    """Each training utterance is stretched or squeezed by at most this share, its pitch as it is. None: 0.15 where `speeds` is 1 alone,
+    else 0."""
     joined: PositiveInt | None = None
     """Up to so many training utterances of a speaker are said one after the other, so that short ones teach longer strings. None: 6 where
     utterances have fewer than three tokens on average, as single digits do, else 1."""

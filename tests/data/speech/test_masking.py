@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from tests.data.speech.signals import voice
 from tidegate.data.speech.features import FeatureSettings, deltas, log_mel
-from tidegate.data.speech.masking import MaskSettings, add_noise, mask, other_ends, speed
+from tidegate.data.speech.masking import MaskSettings, add_noise, mask, other_ends, speed, stretch
 from tidegate.errors import DataError, SettingsError
 
 RATE = 16000
@@ -142,6 +142,25 @@ def test_noise_refuses_other_channels_and_ranges() -> None:
         add_noise(torch.zeros(9, 39), FeatureSettings(), generator(), (5, 20))
     with pytest.raises(SettingsError, match="expected two numbers, the lower one first"):
         add_noise(torch.zeros(9, 40), FeatureSettings(), generator(), (float("nan"), 20))
+
+
+@settings(max_examples=100, deadline=None)
+@given(st.integers(0, 80), st.floats(0.2, 3.0), st.integers(0, 2))
+def test_what_is_stretched_takes_longer_and_sounds_the_same(steps: int, factor: float, orders: int) -> None:
+    """A slide from one pitch to another goes from the same to the same, only more slowly; its slopes are those of what is heard."""
+    slide_T = torch.linspace(-1.0, 2.0, steps)
+    x_TC = deltas(torch.stack([slide_T, -slide_T, torch.ones(steps)], 1), orders)
+    found_TC, nearest_T = stretch(x_TC, factor, 3, orders)
+    assert len(found_TC) == len(nearest_T) == (max(1, round(steps * factor)) if steps else 0)
+    assert (np.diff(nearest_T) >= 0).all() and set(nearest_T) <= set(range(steps))
+    torch.testing.assert_close(found_TC, deltas(found_TC[:, :3].contiguous(), orders))
+    if len(found_TC):
+        assert float((found_TC[:, 0] - slide_T[nearest_T]).abs().max()) <= 3.0 / max(1, steps - 1) + 1e-5, "near the frame that it says"
+        torch.testing.assert_close(found_TC[:, 2], torch.ones(len(found_TC)))
+        assert abs(float(found_TC[:, 0].mean() - slide_T.mean())) < 1e-4
+    same_TC, numbers_T = stretch(x_TC, 1.0, 3, orders)
+    torch.testing.assert_close(same_TC, x_TC)
+    assert numbers_T.tolist() == list(range(steps))
 
 
 @settings(max_examples=100, deadline=None)

@@ -15,7 +15,7 @@ from tidegate.data.speech.length_batches import pad
 from tidegate.tasks.transcription.batches import NO_TOKEN, PartBatches, TrainingBatches, joined
 from tidegate.tasks.transcription.material import SpeechMaterial, every_speed
 
-PLAIN = {"time_masks": 0, "frequency_masks": 0, "joined": 1}
+PLAIN = {"time_masks": 0, "frequency_masks": 0, "joined": 1, "tempo": 0.0}
 
 
 @pytest.fixture(scope="module")
@@ -187,6 +187,23 @@ def test_labels_follow_the_frames_where_ends_are_changed(root: Path) -> None:
     assert changed > 0
     frames = sum(len(row) for row, _ in rows(batches))
     assert frames != sum(len(timed.frames[0][int(number)]) for number in timed.numbers("train"))
+
+
+def test_tempo_is_drawn_for_each_utterance_and_labels_follow(root: Path) -> None:
+    material = material_of(root, tempo=0.3)
+    spans = tuple(np.stack([np.arange(len(target)), np.arange(1, len(target) + 1)], 1) * 0.9 / len(target) for target in material.targets)
+    timed, ratios = replace(material, spans=spans), []
+    batches = TrainingBatches(timed, 1)
+    lengths = {tuple(timed.targets[one].tolist()): [] for one in timed.numbers("train").tolist()}
+    for one in timed.numbers("train").tolist():
+        lengths[tuple(timed.targets[one].tolist())].append(len(timed.frames[0][one]))
+    for batch in map(batches.__getitem__, range(len(batches))):
+        for target, labels, length in zip(batch.targets, batch.labels_BT.tolist(), batch.lengths_B.tolist(), strict=True):
+            ratios += [length / np.mean(lengths[tuple(target.tolist())])]
+            heard = [label for place, label in enumerate(labels[:length]) if label and (not place or label != labels[place - 1])]
+            known = [int(label) for place, label in enumerate(target) if not place or label != target[place - 1]]
+            assert heard == known[: len(heard)] and heard, "in the order in which they are said; the last may lie behind the end"
+    assert 0.6 < min(ratios) < 0.9 and 1.1 < max(ratios) < 1.4
 
 
 def labelled_frames(material: SpeechMaterial) -> Iterator[tuple[torch.Tensor, int]]:

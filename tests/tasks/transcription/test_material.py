@@ -43,7 +43,8 @@ def test_what_is_open_follows_from_the_corpus(corpus: Path) -> None:
     assert complete(TranscribeConfig(), nameless, 1).data.normalisation == "global"
     alone = replace(known, utterances=tuple(replace(it, part="dev") if it.speaker != "anna" else it for it in known.utterances))
     assert full.training.speeds == (0.9, 1.0, 1.1), "several voices"
-    assert [complete(TranscribeConfig(), one, 1).training.speeds for one in (nameless, alone)] == [(1.0,), (1.0,)]
+    lone = [complete(TranscribeConfig(), one, 1).training for one in (nameless, alone)]
+    assert [(one.speeds, one.tempo) for one in lone] == [((1.0,), 0.15)] * 2, "one voice, or nobody knows"
     assert complete(TranscribeConfig.model_validate({"training": {"speeds": [0.8]}}), known, 1).training.speeds == (0.8,)
     assert complete(config(data={"rate": 6000, "normalisation": "none"}), known, 1).data.rate == 6000
     with pytest.raises(SettingsError, match="device 'abacus' cannot be used"):

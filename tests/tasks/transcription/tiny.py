@@ -16,7 +16,15 @@ RATE = 8000
 PITCHES = {"a": 500.0, "b": 900.0, "c": 1500.0, "d": 2400.0, " ": 0.0}
 WORDS = ("ab", "ba", "cad", "dab", "bad", "ca", "dc")
 NETWORK = {"hidden": 8, "layers": 1, "filters": 2, "dropout": 0.0, "pooling": 2}
-TRAINING: dict[str, Any] = {"max_epochs": 2, "batch_frames": 400, "learning_rate": 0.02, "speeds": [1.0], "threads": 1, "device": "cpu"}
+TRAINING: dict[str, Any] = {
+    "max_epochs": 2,
+    "batch_frames": 400,
+    "learning_rate": 0.02,
+    "speeds": [1.0],
+    "tempo": 0.0,
+    "threads": 1,
+    "device": "cpu",
+}
 DATA = {"bands": 16}
 DECODING = {"beam": 4, "order": 2}
 SETTINGS = {"network": NETWORK, "training": TRAINING, "data": DATA, "decoding": DECODING}

@@ -11,6 +11,7 @@ from typing import NamedTuple
 import numpy as np
 import torch
 from torch import Tensor
+from torch.nn import functional
 
 from tidegate.data.speech.features import FeatureSettings, deltas, frequencies, mel_filters, povey_window
 from tidegate.errors import DataError, SettingsError
@@ -110,6 +111,17 @@ def other_ends(x_TC: Tensor, statics: int, random: np.random.Generator, cut: flo
     counts = [int(random.integers(1, pauses, endpoint=True)) if pauses and random.random() < CHANGED else 0 for _ in range(2)]
     first, last = (random.choice(quiet, count) for count in counts)
     return Ends(np.concatenate([first, spoken, last]), slice(len(first), len(first) + len(spoken)))
+
+
+def stretch(x_TC: Tensor, factor: float, statics: int, orders: int) -> tuple[Tensor, np.ndarray]:
+    """As if it had been said more slowly (factor above 1) or faster, at the same pitch: `factor` times as many frames, at least one, linear
+    between those of x, slopes of `orders` computed anew; and of each which frame of x lies nearest."""
+    count = max(1, round(factor * len(x_TC))) if len(x_TC) else 0
+    if not count:
+        return x_TC.clone(), np.zeros(0, np.int64)
+    nearest_T = np.minimum((np.arange(count) + 0.5) * len(x_TC) / count, len(x_TC) - 1).astype(np.int64)
+    base_CT = functional.interpolate(x_TC[:, :statics].T[None], size=count, mode="linear", align_corners=False)[0]
+    return deltas(base_CT.T.contiguous(), orders), nearest_T
 
 
 def add_noise(x_TC: Tensor, settings: FeatureSettings, random: np.random.Generator, snr_db: tuple[float, float]) -> Tensor:

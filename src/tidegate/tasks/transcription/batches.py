@@ -10,7 +10,7 @@ from torch import Tensor
 from tidegate.config_transcribe import TranscribeConfig
 from tidegate.data.speech.corpus import Part
 from tidegate.data.speech.length_batches import growing, length_batches, pad
-from tidegate.data.speech.masking import MaskSettings, add_noise, mask, other_ends
+from tidegate.data.speech.masking import MaskSettings, add_noise, mask, other_ends, stretch
 from tidegate.tasks.transcription.material import SpeechMaterial, every_speed
 
 NO_TOKEN = 0
@@ -79,6 +79,10 @@ class TrainingBatches:
         parts, labels = [], []
         for number in item:
             frames, labels_T = torch.from_numpy(np.array(material.frames[self._speeds[number]][number])), self._labels(number)
+            if settings.tempo:
+                factor = float(random.uniform(1.0 - settings.tempo, 1.0 + settings.tempo))
+                frames, nearest_T = stretch(frames, factor, material.features.statics, material.features.deltas)
+                labels_T = labels_T[nearest_T]
             if settings.cut or settings.pauses:
                 frames, labels_T = self._with_other_ends(frames, labels_T, random)
             if settings.noise_db is not None:

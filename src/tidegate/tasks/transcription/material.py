@@ -34,6 +34,8 @@ ASKED = 100
 """Recordings whose headers tell the rate of a corpus."""
 SPEEDS = (0.9, 1.0, 1.1)
 """Of training utterances where there are several voices."""
+TEMPO = 0.15
+"""Share by which training utterances are stretched or squeezed where there is one voice, whose pitch is as it is."""
 FEW_TOKENS, JOINED, CUT, PAUSES = 3, 6, 0.2, 20
 """With fewer tokens an utterance, training says up to so many utterances one after the other, and changes their ends: cuts off up to this
 share, adds up to so many frames."""
@@ -104,13 +106,15 @@ def complete(config: TranscribeConfig, corpus: Corpus, threads: int) -> Transcri
         "normalisation": data.normalisation or ("speaker" if len(speakers) > 1 and "" not in speakers and not live else "global"),
     }
     settings, single = config.training, single_words(corpus.part("train"))
+    speeds = settings.speeds or (SPEEDS if len({it.speaker for it in corpus.part("train")}) > 1 else (1.0,))
     derived = {
         "threads": settings.threads or threads,
         "device": resolve_device(settings.device),
         "joined": settings.joined or (JOINED if single else 1),
         "cut": settings.cut if settings.cut is not None else CUT * single,
         "pauses": settings.pauses if settings.pauses is not None else PAUSES * single,
-        "speeds": settings.speeds or (SPEEDS if len({it.speaker for it in corpus.part("train")}) > 1 else (1.0,)),
+        "speeds": speeds,
+        "tempo": settings.tempo if settings.tempo is not None else TEMPO * (set(speeds) == {1.0}),
     }
     training = settings.model_copy(update=derived)
     return config.model_copy(update={"data": data.model_copy(update=found), "training": training})

@@ -2,15 +2,11 @@
 // every few steps they are used up for the gradients of weights and inputs while they are still in the cache.
 #pragma once
 
-#include "forward.h"
+#include "weight_sums.h"
 
 namespace TG_ISA {
 
 constexpr int64_t LINES = 512;      // of a panel of the recurrent weights that are used for all rows before the next: 128 KiB, or 32 with AVX2
-constexpr int64_t SOON = 16;        // rows that are fetched ahead where they lie far apart
-constexpr int64_t NEAR_ROWS = 2112; // bytes from one row of gates to the next: a few hundred of them have not more pages than the TLB
-constexpr int64_t NEAR = 256 << 10; // bytes of a gradient that stays in the L2 cache from one sum to the next
-constexpr int64_t DEPTH = VECTORS < 4 ? 512 : 256; // sequences times steps that one product for the weights' gradients sums over
 
 template <class M> struct Backward {
     typedef Sum<M> T;
@@ -20,46 +16,31 @@ template <class M> struct Backward {
     const Layout<M> l;
     const M *columns_hh, *columns_ih;
     T *gates, *dc, *dh, *zeros;
-    M *tall, *panel;
     T *db;
     M *gate_factors, *factors_now; // of the steps whose gradients are still to be summed, by matrix tiles; of the step that was gone back last
     const T *cells;
-    const T **gate_rows, **x_rows, **h_rows; // of the steps whose weight gradients are still to be summed
-    T **dx_rows;
-    int64_t waiting = 0;
-    bool first_sum = true;
     Matrix<M> matrix;
+    WeightSums<M> sums;
+    T **dx_rows; // of the steps that wait in `sums`
 
     Backward(const tg_job &job_, const tg_slot &s_)
         : job(job_), p(*job_.p), s(s_), l(p.inputs, p.hidden),
           columns_hh((const M *)job.packed + s.direction * l.backward_size() + l.columns_hh()),
-          columns_ih((const M *)job.packed + s.direction * l.backward_size() + l.columns_ih()), gates((T *)s.gates), cells((const T *)s.cells) {
+          columns_ih((const M *)job.packed + s.direction * l.backward_size() + l.columns_ih()), gates((T *)s.gates), cells((const T *)s.cells),
+          sums(p, s, l, matrix) {
         T *free = (T *)s.scratch;
-        const int64_t deep = deepest(s.rows);
         zeros = free;
         dc = zeros + l.padded;
         dh = dc + s.rows * l.padded;
         db = dh + s.rows * l.padded;
         gate_factors = (M *)(db + 4 * l.padded);
         factors_now = gate_factors;
-        tall = gate_factors + factor_rows(s.rows) * place_of<M>(4 * l.padded);
-        panel = tall + tall_size(l, deep);
-        gate_rows = (const T **)(panel + deep * 4 * WIDTH<T>);
-        x_rows = gate_rows + deep;
-        h_rows = x_rows + deep;
-        dx_rows = (T **)(h_rows + deep);
+        dx_rows = (T **)sums.place(gate_factors + factor_rows(s.rows) * place_of<M>(4 * l.padded));
     }
-    // So many sequences times steps may wait to be summed; an even number, so that the pointers behind the numbers lie where pointers may.
-    static int64_t deepest(int64_t rows) { return DEPTH + rows + rows % 2; }
-    static int64_t factor_rows(int64_t rows) { return BY_MATRIX<M> ? deepest(rows) : rows; }
-    // Strips of ROWS columns of the gates' gradients, the last perhaps not full.
-    static int64_t strips(const Layout<M> &l) { return (4 * l.padded + ROWS - 1) / ROWS; }
-    static int64_t tall_size(const Layout<M> &l, int64_t deep) { return padded_to_vector<T>(deep * strips(l) * ROWS); } // whole cache lines
+    static int64_t factor_rows(int64_t rows) { return BY_MATRIX<M> ? WeightSums<M>::deepest(rows) : rows; }
     static int64_t scratch_size(const tg_problem &p, int64_t rows) {
         const Layout<M> l(p.inputs, p.hidden);
-        const int64_t deep = deepest(rows);
-        const int64_t pointers = (4 * deep * int64_t(sizeof(void *)) + int64_t(sizeof(T)) - 1) / int64_t(sizeof(T));
-        return l.padded * (1 + 2 * rows + 4) + factor_rows(rows) * place_of<M>(4 * l.padded) + tall_size(l, deep) + deep * 4 * WIDTH<T> + pointers;
+        return l.padded * (1 + 2 * rows + 4) + factor_rows(rows) * place_of<M>(4 * l.padded) + WeightSums<M>::size(l, rows);
     }
 
     T *gates_of(int64_t r, int64_t step) const { return gates + (s.place[step] + r) * l.stride; }
@@ -76,18 +57,18 @@ template <class M> struct Backward {
         for (int64_t step = s.steps; step-- > 0;) {
             go_back(step);
             if (barrier) tg_meet(barrier, s.taken);
-            if constexpr (BY_MATRIX<M>) factors_now = gate_factors + waiting * place_of<M>(4 * l.padded);
+            if constexpr (BY_MATRIX<M>) factors_now = gate_factors + sums.waiting * place_of<M>(4 * l.padded);
             if constexpr (HELD<M> == 2)
                 for (int64_t r = 0; r < s.active[step]; ++r) narrow(gates_of(r, step), 4 * l.padded, factors_now + r * place_of<M>(4 * l.padded));
             if (summed || (s.dx && BY_MATRIX<M>)) remember(step);
-            const bool enough = waiting && (step == 0 || waiting >= DEPTH);
+            const bool enough = sums.waiting && (step == 0 || sums.waiting >= DEPTH);
             if constexpr (BY_MATRIX<M>) {
                 if (s.dx && enough) inputs_by_matrix();
             } else if (s.dx) inputs_of(step);
-            if (summed && enough) sum_weights();
-            if (enough) waiting = 0;
+            if (summed && enough) sums.sum();
+            if (enough) sums.waiting = 0;
         }
-        if (summed && !s.steps) clear_weights();
+        if (summed && !s.steps) sums.clear();
         if (s.db)
             for (int64_t unit = s.first_unit; unit < s.last_unit; ++unit)
                 for (int gate = 0; gate < 4; ++gate)
@@ -222,24 +203,24 @@ template <class M> struct Backward {
     }
     // The same of all steps that wait, the sums in the panel's place.
     void inputs_by_matrix() {
-        const int64_t begin = waiting * s.part / s.parts, end = waiting * (s.part + s.taken) / s.parts, stride = place_of<M>(4 * l.padded);
+        const int64_t begin = sums.waiting * s.part / s.parts, end = sums.waiting * (s.part + s.taken) / s.parts, stride = place_of<M>(4 * l.padded);
         panels<T>(0, p.inputs, [&](int64_t column, auto vectors) {
             constexpr int V = decltype(vectors)::value;
             constexpr int64_t WIDE = V * WIDTH<T>;
-            T *sums = (T *)panel;
+            T *found = (T *)sums.panel;
             stretches(l.lines(), [&](int64_t k, int64_t deep) {
                 groups(end - begin, [&](int64_t first, int64_t height) {
                     matrix.set_height(height);
-                    if (k) matrix.template load<V>(sums + first * WIDE, WIDE);
+                    if (k) matrix.template load<V>(found + first * WIDE, WIDE);
                     else matrix.template clear<V>();
                     const M *rows = gate_factors + (begin + first) * stride + k;
                     matrix.template multiply<V>(deep, rows, stride, columns_ih + column * l.lines() + k * WIDE);
-                    matrix.template store<V>(sums + first * WIDE, WIDE);
+                    matrix.template store<V>(found + first * WIDE, WIDE);
                 });
             });
             for (int64_t r = begin; r < end; ++r) {
                 Vec<T> sum[1][V];
-                Forward<M>::get(sum, sums + (r - begin) * WIDE, 0);
+                Forward<M>::get(sum, found + (r - begin) * WIDE, 0);
                 put_row(dx_rows[r] + column, sum[0], p.inputs - column);
             }
         });
@@ -285,147 +266,13 @@ template <class M> struct Backward {
     void remember(int64_t step) {
         const int64_t rows = s.active[step];
         for (int64_t r = 0; r < rows; ++r) {
-            const int64_t place = waiting + rows - 1 - r;
-            gate_rows[place] = gates_of(r, step);
-            x_rows[place] = (const T *)job.x + offset(p, p.x, time_of(s, r, step), s.row[r]);
-            h_rows[place] = step ? y_of(r, step - 1) : job.h0 ? (const T *)job.h0 + state_of(r) : zeros;
-            if (s.dx) dx_rows[waiting + r] = dx_of(r, time_of(s, r, step)); // as `gate_factors`
+            const int64_t place = sums.waiting + rows - 1 - r;
+            sums.gate_rows[place] = gates_of(r, step);
+            sums.x_rows[place] = (const T *)job.x + offset(p, p.x, time_of(s, r, step), s.row[r]);
+            sums.h_rows[place] = step ? y_of(r, step - 1) : job.h0 ? (const T *)job.h0 + state_of(r) : zeros;
+            if (s.dx) dx_rows[sums.waiting + r] = dx_of(r, time_of(s, r, step)); // as `gate_factors`
         }
-        waiting += rows;
-    }
-
-    void sum_weights() {
-        if constexpr (BY_MATRIX<M>) pack_tall_by_matrix();
-        else if (!near()) pack_tall();
-        if (s.dw_ih) products(x_rows, p.inputs, (T *)s.dw_ih);
-        if (s.dw_hh) products(h_rows, p.hidden, (T *)s.dw_hh);
-        first_sum = false;
-    }
-    void clear_weights() {
-        for (int64_t i = 0; s.dw_ih && !s.part && i < 4 * p.hidden * p.inputs; ++i) ((T *)s.dw_ih)[i] = 0;
-        for (int64_t i = 0; s.dw_hh && !s.part && i < 4 * p.hidden * p.hidden; ++i) ((T *)s.dw_hh)[i] = 0;
-    }
-    // The rows of the gates' gradients that belong to the slot's units.
-    int64_t first_line() const { return 4 * s.first_unit; }
-    int64_t last_line() const { return 4 * padded_to_vector<T>(s.last_unit); }
-
-    // The gates' gradients as tiles of SIDE columns, turned into rows: [strips][waiting in tiles][SIDE][SIDE].
-    void pack_tall_by_matrix() {
-        const int64_t lines = last_line() - first_line(), depth = depth_of<M>(waiting);
-        for (int64_t begin = 0; begin < depth; begin += SIDE)
-            for (int64_t first = 0; first < lines; first += SIDE) {
-                Vec<T> square[SIDE];
-                for (int64_t k = 0; k < SIDE; ++k)
-                    square[k] = (Vec<T>)pair_of(gate_rows, HELD<M> * (begin + k), first_line() + first, SIDE);
-                transpose<T>(square);
-                M *tile = tall + first * depth + begin * SIDE;
-                for (int64_t i = 0; i < SIDE; ++i) store((T *)tile + i * SIDE, square[i]);
-            }
-    }
-    // Whether the gates' rows are so near to each other that they are read where they are, rather than packed first.
-    bool near() const { return HELD<M> == 1 && VECTORS == 4 && l.stride * int64_t(sizeof(T)) <= NEAR_ROWS; }
-    // The gates' gradients as strips of ROWS columns, [strips][waiting][ROWS].
-    void pack_tall() {
-        const int64_t lines = last_line() - first_line();
-        for (int64_t begin = 0; begin < waiting; begin += 64) { // of 64 rows the pages stay in the TLB
-            const int64_t end = begin + 64 < waiting ? begin + 64 : waiting;
-            for (int64_t first = 0; first < lines; first += ROWS) {
-                M *out = tall + first * factors<M>(waiting) + factors<M>(begin) * ROWS;
-                const int64_t wide = lines - first;
-                if constexpr (HELD<M> == 2)
-                    for (int64_t k = begin; k < end; k += 2, out += ROWS) {
-                        const Vec<M> row = pair_of(gate_rows, k, first_line() + first, wide < ROWS ? wide : ROWS);
-                        store_part((T *)out, (Vec<T>)row, wide < ROWS ? wide : ROWS);
-                    }
-                else if (wide >= ROWS)
-                    for (int64_t k = begin; k < end; ++k, out += ROWS) {
-                        const T *row = gate_rows[k] + first_line() + first;
-#pragma GCC unroll 8
-                        for (int i = 0; i < ROWS; ++i) out[i] = row[i];
-                    }
-                else
-                    for (int64_t k = begin; k < end; ++k, out += ROWS)
-                        for (int64_t i = 0; i < wide; ++i) out[i] = gate_rows[k][first_line() + first + i];
-            }
-        }
-    }
-
-    // n numbers of row k and of the one behind it, zeros behind the last row.
-    INLINE Vec<M> pair_of(const T *const *rows, int64_t k, int64_t column, int64_t n) const {
-        const auto part = [&](int64_t row) { return row < waiting ? load_part(rows[row] + column, n) : Vec<T>{}; };
-        return pair(part(k), part(k + 1));
-    }
-
-    // out [4H, columns] (+)= gates' gradients, transposed, times the rows of x or h.
-    void products(const T *const *rows, int64_t columns, T *out) {
-        const bool far = !first_sum && 4 * p.hidden * columns * int64_t(sizeof(T)) > NEAR;
-        panels<T>(0, columns, [&](int64_t column, auto vectors) {
-            constexpr int V = decltype(vectors)::value;
-            fill_panel<V>(rows, column, columns);
-            if constexpr (BY_MATRIX<M>) products_by_matrix<V>(column, columns, out);
-            else products_by_lines<V>(column, columns, far, out);
-        });
-    }
-    // Columns of the rows of x or h as a panel of their own, [waiting][V W]; lines of zeros where `depth_of` asks for more.
-    template <int V> void fill_panel(const T *const *rows, int64_t column, int64_t columns) {
-        constexpr int W = WIDTH<T>;
-        for (int64_t k = 0; k < HELD<M> * depth_of<M>(waiting); k += HELD<M>) {
-            for (int64_t i = 0; i < HELD<M>; ++i) __builtin_prefetch(rows[k + i + SOON < waiting ? k + i + SOON : 0] + column);
-            for (int v = 0; v < V; ++v) {
-                const int64_t at = column + v * W, left = columns - at;
-                M *line = panel + (k / HELD<M> * V + v) * W;
-                if constexpr (HELD<M> == 2) store(line, pair_of(rows, k, at, left));
-                else store(line, load_part(rows[k] + at, left));
-            }
-        }
-    }
-    template <int V> void products_by_matrix(int64_t column, int64_t columns, T *out) {
-        constexpr int W = WIDTH<T>;
-        const int64_t lines = last_line() - first_line(), depth = depth_of<M>(waiting);
-        alignas(64) T sums[SIDE][V * W];
-        matrix.set_height(SIDE);
-        for (int64_t first = 0; first < lines; first += SIDE) {
-            matrix.template clear<V>();
-            matrix.template multiply<V>(depth, tall + first * depth, SIDE, panel, SIDE * SIDE);
-            matrix.template store<V>(sums[0], V * W);
-            for (int64_t r = 0; r < SIDE; ++r) {
-                Vec<T> sum[1][V];
-                Forward<M>::get(sum, sums[r], 0);
-                put<V>(sum[0], first_line() + first + r, column, columns, out);
-            }
-        }
-    }
-    template <int V> void products_by_lines(int64_t column, int64_t columns, bool far, T *out) {
-        const int64_t lines = last_line() - first_line();
-        for (int64_t first = 0; first < lines; first += ROWS) {
-            const int64_t height = lines - first < ROWS ? lines - first : ROWS;
-            by_height(height, first, 0, [&](int64_t line, auto number, int64_t) {
-                constexpr int R = decltype(number)::value;
-                Vec<T> sum[R][V] = {};
-                if (far) // these lines of the cache lie far apart, so nothing else fetches them
-#pragma GCC unroll 8
-                    for (int r = 0; r < R; ++r) __builtin_prefetch(place_of_line(first_line() + line + r, column, columns, out), 1);
-                if (near()) multiply_columns(sum, waiting, (const M *)gate_rows[0] + first_line() + line, -l.stride, panel);
-                else multiply_columns(sum, factors<M>(waiting), tall + line * factors<M>(waiting), ROWS, panel);
-#pragma GCC unroll 8
-                for (int r = 0; r < R; ++r) put<V>(sum[r], first_line() + line + r, column, columns, out);
-            });
-        }
-    }
-    // Where a row of sums belongs in torch's order: nowhere if it is padding.
-    INLINE T *place_of_line(int64_t line, int64_t column, int64_t columns, T *out) const {
-        constexpr int W = WIDTH<T>;
-        const int64_t unit = line / (4 * W) * W + line % W, gate = line / W % 4;
-        return unit < p.hidden ? out + (gate * p.hidden + unit) * columns + column : nullptr;
-    }
-    template <int V> INLINE void put(const Vec<T> (&sum)[V], int64_t line, int64_t column, int64_t columns, T *out) {
-        constexpr int W = WIDTH<T>;
-        T *place = place_of_line(line, column, columns, out);
-        if (!place) return;
-        for (int v = 0; v < V; ++v) {
-            const int64_t left = columns - column - v * W;
-            store_part(place + v * W, first_sum ? sum[v] : sum[v] + load_part(place + v * W, left), left);
-        }
+        sums.waiting += rows;
     }
 
     // Gradients of the initial states.

@@ -29,13 +29,13 @@ template <class F> INLINE void groups(int64_t rows, F f) {
     }
 }
 
-template <class M> class Matrix {}; // where BY_MATRIX<M> is false
 // A depth in stretches of which a panel stays in the first cache for all rows, 32 KiB: calls f(first, depth).
 template <class F> INLINE void stretches(int64_t depth, F f) {
     constexpr int64_t STAYS = 128;
     for (int64_t k = 0; k < depth; k += STAYS) f(k, depth - k < STAYS ? depth - k : STAYS);
 }
 
+template <class M> class Matrix {}; // where BY_MATRIX<M> is false
 #if defined(__AMX_BF16__)
 // The sums of `height` rows by V vectors in tiles 0 to V - 1; tile 4 holds the rows, 5 to 7 the panel's vectors.
 template <> class Matrix<Pair> {

@@ -87,5 +87,5 @@ def test_gaps_are_interpolated_and_the_end_is_held() -> None:
 
 def test_without_aeon_it_is_said_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "aeon.classification.convolution_based", None)
-    with pytest.raises(SettingsError, match=r"MiniRocket needs aeon, which is not installed.*pip install 'tidegate\[baselines\]'"):
+    with pytest.raises(SettingsError, match=r"MiniRocket needs aeon, which cannot be imported: .*pip install 'tidegate\[baselines\]'"):
         minirocket(*waves(6, 0), 3, *waves(3, 1)[:2])

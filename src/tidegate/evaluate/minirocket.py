@@ -29,7 +29,7 @@ def minirocket(
 
     Some ten thousand shares of steps above thresholds, and a ridge classifier on them (Dempster, Schmidt and Webb 2021). All
     sequences are made a rectangle: gaps interpolated, ends held, padded to the longest. Its scores become probabilities by the
-    temperature that suits training sequences left out. Raises SettingsError where aeon is not installed.
+    temperature that suits training sequences left out. Raises SettingsError where aeon cannot be imported.
     """
     steps = max(LEAST_STEPS, int(np.diff(offsets).max()), int(np.diff(asked_offsets).max()))
     rocket = _classifier()(random_state=seed, n_jobs=threads)
@@ -69,6 +69,8 @@ def _left_out(x_nF: np.ndarray, labels: np.ndarray, penalty: float) -> np.ndarra
 def _classifier() -> Any:
     try:
         from aeon.classification.convolution_based import MiniRocketClassifier
-    except ImportError:
-        raise SettingsError("MiniRocket needs aeon, which is not installed. Install it with: pip install 'tidegate[baselines]'.") from None
+    except ImportError as error:  # also where its numba refuses this NumPy
+        raise SettingsError(
+            f"MiniRocket needs aeon, which cannot be imported: {error}. Install it with: pip install 'tidegate[baselines]'."
+        ) from None
     return MiniRocketClassifier

@@ -4,6 +4,7 @@ from collections.abc import Iterable, Mapping
 
 import numpy as np
 
+from tidegate.config_classify import ClassTrainingSettings
 from tidegate.data.labelled import LabelledSequences
 from tidegate.evaluate.class_baselines import CLASS_BASELINES, ClassBaseline
 from tidegate.evaluate.minirocket import minirocket
@@ -43,9 +44,10 @@ def kept_class_rivals(tensors: Mapping[str, np.ndarray]) -> ClassRivals:
     return found
 
 
-def ask_minirocket(material: ClassMaterial, data: LabelledSequences) -> dict[str, np.ndarray]:
-    """Probabilities [n, K] by 'minirocket', fitted to what a model was trained on. Raises SettingsError where aeon is not installed."""
-    seen, settings = material.data.take(material.known), material.config.training
+def ask_minirocket(material: ClassMaterial, data: LabelledSequences, settings: ClassTrainingSettings) -> dict[str, np.ndarray]:
+    """Probabilities [n, K] by 'minirocket', fitted to what a model was trained on by `settings`. Raises SettingsError where aeon cannot be
+    imported."""
+    seen = material.data.take(material.known)
     known, asked = seen.sequences, data.sequences
     answer = minirocket(
         *(known.values, known.offsets, seen.labels, len(seen.classes), asked.values, asked.offsets),

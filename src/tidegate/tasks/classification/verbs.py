@@ -127,7 +127,7 @@ def scored(
     """Scores of a model and its rivals on sequences that are on the scale of training; with `rocket` also of MiniRocket, fitted to that."""
     with computing(model.config.training.threads):
         own = model.probabilities(data)
-    answers = ask(rivals, data) | (ask_minirocket(rocket, data) if rocket else {})
+    answers = ask(rivals, data) | (ask_minirocket(rocket, data, model.config.training) if rocket else {})
     return evaluate_classes(model.config.network.name, data.labels, own, answers, model.classes, [*data.notes, *notes])
 
 
